@@ -1,0 +1,189 @@
+import { TraceError } from './error.ts';
+
+// Canonical JSON: RFC 8785 behind a guard. Only null-free, float-free data is hashed here, and then RFC 8785 comes down to
+// members sorted by UTF-16 code units and the string escapes of ECMAScript's JSON.stringify (RFC 8785 §3.2.2.2, §3.2.3).
+
+export type Json = string | number | boolean | Json[] | { [name: string]: Json };
+
+const MAX_DEPTH = 16;
+// With the u flag a paired surrogate is one character of another category: only a lone one matches.
+const LONE_SURROGATE = /\p{Cs}/u;
+
+/**
+ * The canonical text of a value of strings, booleans, safe integers, dense arrays and plain objects; undefined members are
+ * left out. Throws VALUE_NOT_ALLOWED with the place for anything else: floats, null, lone surrogates, nesting over 16.
+ */
+export function canonical(value: unknown): string {
+  return write(value, '', 0);
+}
+
+function write(value: unknown, place: string, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      if (LONE_SURROGATE.test(value)) throw notAllowed(place, 'a string with a lone surrogate');
+      return JSON.stringify(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'number':
+      if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw notAllowed(place, `the number ${value}`);
+      return String(value);
+    case 'object':
+      break;
+    default:
+      throw notAllowed(place, typeof value);
+  }
+  if (depth === MAX_DEPTH) throw notAllowed(place, `nesting deeper than ${MAX_DEPTH}`);
+  if (Array.isArray(value)) {
+    let text = '[';
+    for (let i = 0; i < value.length; i++) text += (i ? ',' : '') + write(value[i], `${place}/${i}`, depth + 1);
+    return `${text}]`;
+  }
+  const prototype: unknown = value && Object.getPrototypeOf(value);
+  if (value === null || (prototype !== Object.prototype && prototype !== null))
+    throw notAllowed(place, value === null ? 'null' : 'an object of a class');
+  let text = '';
+  for (const name of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[name];
+    if (member === undefined) continue;
+    text += `${text ? ',' : ''}${write(name, place, depth)}:${write(member, `${place}/${name}`, depth + 1)}`;
+  }
+  return `{${text}}`;
+}
+
+function notAllowed(place: string, what: string): TraceError {
+  return new TraceError('VALUE_NOT_ALLOWED', `${what} cannot be hashed`, { place });
+}
+
+/** The value of a text that is canonical already. Throws JSON_BAD or JSON_NOT_CANONICAL; so duplicate names cannot pass. */
+export function parseCanonical(text: string): Json {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new TraceError('JSON_BAD', 'the text is not JSON', { cause });
+  }
+  if (canonical(value) !== text) throw new TraceError('JSON_NOT_CANONICAL', 'the text is not canonical JSON');
+  return value;
+}
+
+/**
+ * Reads JSON text that need not be canonical (a body, a file), strictly: RFC 8259 with no duplicate names, no null, no
+ * fractions or exponents, no lone surrogates, nesting up to 16 and at most `limit` UTF-16 units (8 MiB by default).
+ * Throws JSON_BAD with the place as a JSON pointer.
+ */
+export function parseJson(text: string, limit = 8 << 20): Json {
+  if (text.length > limit) throw new TraceError('JSON_BAD', `the text is longer than ${limit} characters`);
+  return new Parser(text).whole();
+}
+
+class Parser {
+  private at = 0;
+  private readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  whole(): Json {
+    const value = this.value('', 0);
+    this.space();
+    if (this.at < this.text.length) throw this.bad('', 'text after the value');
+    return value;
+  }
+
+  private value(place: string, depth: number): Json {
+    this.space();
+    const next = this.text[this.at];
+    if ((next === '{' || next === '[') && depth === MAX_DEPTH) throw this.bad(place, 'nested too deeply');
+    if (next === '{') return this.object(place, depth);
+    if (next === '[') return this.array(place, depth);
+    if (next === '"') return this.string(place);
+    for (const [word, value] of [
+      ['true', true],
+      ['false', false],
+    ] as const)
+      if (this.text.startsWith(word, this.at)) {
+        this.at += word.length;
+        return value;
+      }
+    return this.integer(place);
+  }
+
+  private object(place: string, depth: number): Json {
+    const members: Record<string, Json> = {};
+    this.at++;
+    this.space();
+    if (this.take('}')) return members;
+    do {
+      this.space();
+      if (this.text[this.at] !== '"') throw this.bad(place, 'a name was expected');
+      const name = this.string(place);
+      const inside = `${place}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      if (name === '__proto__') throw this.bad(inside, 'this name is not allowed');
+      if (Object.hasOwn(members, name)) throw this.bad(inside, 'this name stands twice');
+      this.space();
+      if (!this.take(':')) throw this.bad(inside, 'a colon was expected');
+      members[name] = this.value(inside, depth + 1);
+      this.space();
+    } while (this.take(','));
+    if (!this.take('}')) throw this.bad(place, 'a comma or } was expected');
+    return members;
+  }
+
+  private array(place: string, depth: number): Json {
+    const items: Json[] = [];
+    this.at++;
+    this.space();
+    if (this.take(']')) return items;
+    do {
+      items.push(this.value(`${place}/${items.length}`, depth + 1));
+      this.space();
+    } while (this.take(','));
+    if (!this.take(']')) throw this.bad(place, 'a comma or ] was expected');
+    return items;
+  }
+
+  private string(place: string): string {
+    let end = this.at + 1;
+    while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === '\\' ? 2 : 1;
+    const raw = this.text.slice(this.at, end + 1);
+    let value: unknown;
+    try {
+      value = JSON.parse(raw);
+    } catch {
+      throw this.bad(place, 'a string is not well formed');
+    }
+    if (typeof value !== 'string' || LONE_SURROGATE.test(value)) throw this.bad(place, 'a string is not well formed');
+    this.at = end + 1;
+    return value;
+  }
+
+  private integer(place: string): number {
+    const found = /-?(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y;
+    found.lastIndex = this.at;
+    const text = found.exec(this.text)?.[0];
+    if (text === undefined) {
+      const number = /^[-+.0-9]/.test(this.text.slice(this.at, this.at + 1));
+      throw this.bad(place, number ? 'numbers are whole numbers up to 2^53 − 1' : 'a value was expected');
+    }
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || Object.is(value, -0))
+      throw this.bad(place, 'numbers are whole numbers up to 2^53 − 1');
+    this.at += text.length;
+    return value;
+  }
+
+  private space(): void {
+    while (' \t\n\r'.includes(this.text[this.at] ?? 'x')) this.at++;
+  }
+
+  private take(character: string): boolean {
+    if (this.text[this.at] !== character) return false;
+    this.at++;
+    return true;
+  }
+
+  private bad(place: string, why: string): TraceError {
+    return new TraceError('JSON_BAD', `${why} (at character ${this.at})`, { place });
+  }
+}
