@@ -1,0 +1,154 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface ChaincodeServerOptions {
+  /** A package's folder; its package.json's `main` is the module that exports `contracts`. */
+  readonly folder: string;
+  /** The package id the server registers with, as `peer lifecycle chaincode calculatepackageid` prints it. */
+  readonly id: string;
+  /** The file that takes what the process prints, appended. */
+  readonly log: string;
+}
+
+/** A contract running under fabric-shim's own server, in a process of its own. */
+export interface ChaincodeServer {
+  /** host:port as of now; another one after a restart. */
+  address(): string;
+  /** The process as of now; none between an exit and the restart. */
+  pid(): number | undefined;
+  /** Ends the process and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5000;
+const SETTLED_MS = 10_000;
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 3000;
+const POLL_MS = 25;
+
+/**
+ * Starts a contract and answers when it accepts connections. A process that exits later is started again, with
+ * longer and longer pauses while it exits at once. The process ends with this one, however this one ends.
+ * Throws, naming the log, when the contract does not come up.
+ */
+export async function startChaincodeServer(options: ChaincodeServerOptions): Promise<ChaincodeServer> {
+  const cli = cliOf(options.folder);
+  let stopping = false;
+  let running = await launch(cli, options);
+
+  const supervise = async (): Promise<void> => {
+    let pause = FIRST_PAUSE_MS;
+    while (!stopping) {
+      const began = Date.now();
+      await running.exited;
+      if (stopping) return;
+      pause = Date.now() - began > SETTLED_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
+      await sleep(pause, undefined, { ref: false });
+      if (!stopping) running = await launch(cli, options);
+    }
+  };
+  const supervision = supervise();
+
+  const server: ChaincodeServer = {
+    address: () => running.address,
+    pid: () =>
+      running.child.exitCode === null && running.child.signalCode === null ? running.child.pid : undefined,
+    async stop() {
+      stopping = true;
+      await end(running);
+      await supervision;
+      // The supervisor may have been starting the next one while the first was being ended.
+      await end(running);
+    },
+  };
+  const up = await isUp(running);
+  if (up) return server;
+  await server.stop();
+  throw new Error(`the chaincode in ${options.folder} did not start; ${options.log} says why`);
+}
+
+interface Launched {
+  readonly child: ChildProcess;
+  readonly address: string;
+  readonly exited: Promise<void>;
+}
+
+async function launch(cli: string, { folder, id, log }: ChaincodeServerOptions): Promise<Launched> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const output = openSync(log, 'a', 0o600);
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('./follow-parent.js'), cli, 'server'].concat([
+      '--chaincode-address',
+      address,
+      '--chaincode-id',
+      id,
+      '--module-path',
+      folder,
+    ]),
+    {
+      cwd: folder,
+      stdio: ['pipe', output, output],
+      // At a finer level the shim prints the arguments of every call.
+      env: { ...process.env, CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR', CORE_CHAINCODE_LOGGING_SHIM: 'ERROR' },
+    },
+  );
+  closeSync(output);
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return { child, address, exited };
+}
+
+async function end({ child, exited }: Launched): Promise<void> {
+  child.stdin?.end();
+  const force = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  await exited;
+  clearTimeout(force);
+}
+
+async function isUp({ address, exited }: Launched): Promise<boolean> {
+  const port = Number(address.split(':')[1]);
+  let gone = false;
+  void exited.then(() => (gone = true));
+  for (const deadline = Date.now() + START_LIMIT_MS; !gone && Date.now() < deadline; await sleep(POLL_MS)) {
+    if (await accepts(port)) return true;
+  }
+  return false;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+// The shim neither reports the port it was given for 0 nor takes a listening socket, so a free one is looked up first.
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('no free port');
+  return address.port;
+}
+
+// The shim that the contract itself depends on, so that contract and server share one fabric-contract-api.
+function cliOf(folder: string): string {
+  const manifest = join(folder, 'package.json');
+  const fields: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
+  if (typeof fields !== 'object' || fields === null || !('main' in fields)) {
+    throw new Error(`${manifest} names no "main"`);
+  }
+  return createRequire(manifest).resolve('fabric-shim/cli.js');
+}
