@@ -1,0 +1,80 @@
+import pg from 'pg';
+
+/** What runs one SQL statement: a pool, or the connection of a transaction. */
+export interface Db {
+  query<Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}
+
+/** How a pool connects. */
+export interface PoolOptions {
+  /** The role every connection takes on. It must exist, and the URL's user must be a member of it. */
+  readonly role?: string;
+  /** Most connections at once; 10 if not said. */
+  readonly max?: number;
+  /** Told of each connection that broke while nobody used it (the server was stopped). The pool makes a new one. */
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * A pool of connections; none is opened before the first query. A statement may run for 30 s and wait for a lock for
+ * 10 s, a transaction may lie idle for 60 s, a connection must be made in 10 s; past that the query fails.
+ */
+export function openPool(url: string, { role, max = 10, onError }: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: role === undefined ? url : withRole(url, role),
+    max,
+    application_name: 'yaoji',
+    statement_timeout: 30_000,
+    lock_timeout: 10_000,
+    idle_in_transaction_session_timeout: 60_000,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  pool.on('error', onError);
+  // A connection that breaks in someone's hands, between two queries, has no listener of the pool's and would end the
+  // process. Its next query fails, so nothing is hidden.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** The URL's own options stay: what stands in a URL wins over the pool's settings, so the role must stand there too. */
+function withRole(url: string, role: string): string {
+  const given = new URL(url);
+  const options = [given.searchParams.get('options'), `-c role=${role}`];
+  given.searchParams.set('options', options.filter(Boolean).join(' '));
+  return given.href;
+}
+
+/**
+ * Runs the work in one transaction, commits it and resolves to its result. If the work throws, everything is rolled
+ * back and its error is thrown. Throws as well if the commit did not happen because the work hid an SQL error.
+ * If the connection breaks during the commit itself, the error leaves open whether it happened.
+ */
+export async function withTransaction<T>(pool: pg.Pool, work: (tx: Db) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let usable = false;
+  try {
+    await client.query('begin');
+    try {
+      const result = await work(client);
+      // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
+      const { command } = await client.query('commit');
+      if (command !== 'COMMIT')
+        throw new Error('the transaction was rolled back: a failed statement was ignored in it');
+      usable = true;
+      return result;
+    } catch (error) {
+      // A failing rollback means a broken connection; the first error says more.
+      usable = await client.query('rollback').then(
+        () => true,
+        () => false,
+      );
+      throw error;
+    }
+  } finally {
+    client.release(!usable);
+  }
+}

@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RootHookObject } from 'mocha';
+import { migrate } from '@yaoji/api/store/migrate';
+import { openPool, type Db } from '@yaoji/api/store/pool';
+import { startPostgres, type RunningPostgres } from '@yaoji/scripts/postgres';
+
+const TEMPLATE = 'yaoji_template';
+
+let server: Promise<RunningPostgres> | undefined;
+
+/** The run's own PostgreSQL, started at the first call. It ends with this process, and its folder with it. */
+async function startServer(): Promise<RunningPostgres> {
+  const folder = await mkdtemp(join(tmpdir(), 'yaoji-test-'));
+  const running = await startPostgres({
+    folder,
+    log: () => {},
+    disposable: true,
+    // Run the suite against an installed version, such as POSTGRES_PREFIX=/usr/lib/postgresql/15.
+    prefix: process.env['POSTGRES_PREFIX'],
+  });
+  await asAdmin(running, (db) => db.query(`create database ${TEMPLATE} owner yaoji`));
+  await using(databaseUrl(running.url, TEMPLATE), async (pool) => {
+    const client = await pool.connect();
+    try {
+      await migrate(client);
+    } catch (error) {
+      // NOTE: until the first migration is written there is no folder of them.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } finally {
+      client.release();
+    }
+  });
+  return running;
+}
+
+/** A database of its own for one test file or one test, with the project's migrations applied; the URL is its owner's. */
+export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  server ??= startServer();
+  const running = await server;
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await asAdmin(running, (db) => db.query(`create database ${name} owner yaoji template ${TEMPLATE}`));
+  return {
+    url: databaseUrl(running.url, name),
+    drop: async () => {
+      await asAdmin(running, (db) => db.query(`drop database if exists ${name} with (force)`));
+    },
+  };
+}
+
+/** Registered by the runner: the server is gone before mocha's process is. */
+export const rootHooks: RootHookObject = {
+  async afterAll() {
+    await (await server)?.stop();
+    server = undefined;
+  },
+};
+
+function databaseUrl(url: string, name: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${name}`;
+  return changed.href;
+}
+
+async function asAdmin(running: RunningPostgres, work: (db: Db) => Promise<unknown>): Promise<void> {
+  await using(running.adminUrl, work);
+}
+
+async function using(
+  url: string,
+  work: (pool: ReturnType<typeof openPool>) => Promise<unknown>,
+): Promise<void> {
+  const pool = openPool(url, { max: 1, onError: () => {} });
+  try {
+    await work(pool);
+  } finally {
+    await pool.end();
+  }
+}
