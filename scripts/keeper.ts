@@ -1,7 +1,7 @@
 // The process between us and a program that would outlive us (postgres, anvil, orderers, peers). Its stdin is the life
 // line: the kernel closes it when the process that started us ends, however that ends, and then the program is stopped.
 //
-//   node keeper.js [--signal SIGINT] [--deadline 30000] [--uid n --gid n] [--remove folder]… -- command [argument]…
+//   node keeper.js [--interrupt] [--deadline 30000] [--uid n --gid n] [--remove folder]… -- command [argument]…
 
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    signal: { type: 'string', default: 'SIGTERM' },
+    interrupt: { type: 'boolean', default: false },
     deadline: { type: 'string', default: '10000' },
     uid: { type: 'string' },
     gid: { type: 'string' },
@@ -31,7 +31,7 @@ let stopping = false;
 function stop(): void {
   if (stopping) return;
   stopping = true;
-  child.kill(values.signal as NodeJS.Signals);
+  child.kill(values.interrupt ? 'SIGINT' : 'SIGTERM');
   setTimeout(() => child.kill('SIGKILL'), Number(values.deadline)).unref();
 }
 

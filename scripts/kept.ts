@@ -10,8 +10,8 @@ export interface KeptOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Open file that takes what the program prints. */
   readonly output: number;
-  /** What asks the program to stop; SIGTERM if not said. */
-  readonly signal?: 'SIGINT' | 'SIGTERM';
+  /** SIGINT, not SIGTERM, asks the program to stop: postgres then does not wait for its clients. */
+  readonly interrupt?: boolean;
   /** Milliseconds from that signal to SIGKILL; 10,000 if not said. */
   readonly deadline?: number;
   /** The user it runs as; ours if not said. */
@@ -26,7 +26,7 @@ export interface KeptOptions {
  */
 export function startKept(command: string, args: readonly string[], options: KeptOptions): ChildProcess {
   const flags = [
-    ...(options.signal ? ['--signal', options.signal] : []),
+    ...(options.interrupt ? ['--interrupt'] : []),
     ...(options.deadline === undefined ? [] : ['--deadline', String(options.deadline)]),
     // With "=", because nobody's number is negative on macOS.
     ...(options.user ? [`--uid=${options.user.uid}`, `--gid=${options.user.gid}`] : []),

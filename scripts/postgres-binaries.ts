@@ -133,9 +133,7 @@ function usable(native: string, { place, user }: Wanted): string {
       // Installed by someone else, or on a read-only disk.
     }
   }
-  const { version } = JSON.parse(readFileSync(join(native, '../package.json'), 'utf8')) as {
-    version: string;
-  };
+  const { version }: { version: string } = JSON.parse(readFileSync(join(native, '../package.json'), 'utf8'));
   const copy = join(place, `native-${version}`);
   if (!existsSync(copy)) {
     const partial = `${copy}.partial`;
@@ -149,7 +147,7 @@ function usable(native: string, { place, user }: Wanted): string {
 }
 
 function makeLinks(native: string): void {
-  const links = JSON.parse(readFileSync(join(native, LINKS), 'utf8')) as { source: string; target: string }[];
+  const links: { source: string; target: string }[] = JSON.parse(readFileSync(join(native, LINKS), 'utf8'));
   for (const { source, target } of links) {
     // The listed paths begin with the package's own folder name, "native/".
     const at = join(native, relative('native', target));
@@ -159,7 +157,7 @@ function makeLinks(native: string): void {
       symlinkSync(relative(dirname(target), source), at);
     } catch (error) {
       // Another process may be making the same links.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !existsSync(at)) throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
   }
 }

@@ -18,6 +18,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +36,10 @@ export interface PostgresOptions {
   readonly log: (line: string) => void;
   /** A PostgreSQL installation (the folder holding bin/) to use instead of a search. */
   readonly prefix?: string | undefined;
-  /** The folder is deleted when the server stops, also when that is because this process was killed. */
+  /**
+   * The folder is deleted when the server stops, also when that is because this process was killed. Nothing needs to
+   * outlast the machine, so nothing is forced to the disk.
+   */
   readonly disposable?: boolean;
 }
 
@@ -57,7 +61,6 @@ const SETTINGS = {
   ssl: 'off',
   max_connections: '100',
   shared_buffers: '128MB',
-  fsync: 'on',
   full_page_writes: 'on',
   synchronous_commit: 'on',
   timezone: 'UTC',
@@ -102,7 +105,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const keeper = start(
     server,
     'postgres',
-    ['-D', data, ...settings(socket)],
+    ['-D', data, ...settings(socket, options.disposable)],
     [socket, ...remove],
     staleOf(data),
   );
@@ -127,8 +130,8 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     );
   }
   keeper.unref();
-  // A pipe to a child is a net.Socket, which the type of ChildProcess does not say.
-  (keeper.stdin as unknown as { unref(): void }).unref();
+  // A pipe to a child is a socket, which the type of ChildProcess does not say.
+  if (keeper.stdin instanceof Socket) keeper.stdin.unref();
   options.log(
     `PostgreSQL from ${bin}, data in ${data}: for development and tests, this is not a production database.`,
   );
@@ -162,7 +165,7 @@ function start(
       cwd: '/',
       env: { ...ENVIRONMENT, ...env },
       output,
-      signal: 'SIGINT',
+      interrupt: true,
       deadline: STOPS_WITHIN,
       user,
       remove,
@@ -182,7 +185,7 @@ async function initialise(server: Server, place: string): Promise<void> {
   const before = logSize(server.logFile);
   // Bytewise order everywhere, so that no text sorts differently on another machine.
   const args = ['-D', fresh, '-U', 'postgres', '-E', 'UTF8', '--no-locale', '-A', 'peer'];
-  const [code] = (await once(start(server, 'initdb', args, server.remove), 'exit')) as [number];
+  const [code]: unknown[] = await once(start(server, 'initdb', args, server.remove), 'exit');
   if (code !== 0) throw new Error(`initdb failed:\n${readFileSync(server.logFile, 'utf8').slice(before)}`);
 
   // Single-user mode ends with its input, so it needs no keeper. One line is one statement.
@@ -270,9 +273,9 @@ function socketFolder(user: User | undefined): string {
   return socket;
 }
 
-function settings(socket: string): string[] {
+function settings(socket: string, disposable = false): string[] {
   // Quoted, because the setting is a list.
-  const all = { ...SETTINGS, unix_socket_directories: `"${socket}"` };
+  const all = { ...SETTINGS, fsync: disposable ? 'off' : 'on', unix_socket_directories: `"${socket}"` };
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 

@@ -1,11 +1,11 @@
-import pg from 'pg';
+import { Pool, type QueryConfig, type QueryResult, type QueryResultRow } from 'pg';
 
 /** What runs one SQL statement: a pool, or the connection of a transaction. */
 export interface Db {
-  query<Row extends pg.QueryResultRow>(
-    statement: string | pg.QueryConfig,
+  query<Row extends QueryResultRow>(
+    statement: string | QueryConfig,
     values?: unknown[],
-  ): Promise<pg.QueryResult<Row>>;
+  ): Promise<QueryResult<Row>>;
 }
 
 /** How a pool connects. */
@@ -22,8 +22,8 @@ export interface PoolOptions {
  * A pool of connections; none is opened before the first query. A statement may run for 30 s and wait for a lock for
  * 10 s, a transaction may lie idle for 60 s, a connection must be made in 10 s; past that the query fails.
  */
-export function openPool(url: string, { role, max = 10, onError }: PoolOptions): pg.Pool {
-  const pool = new pg.Pool({
+export function openPool(url: string, { role, max = 10, onError }: PoolOptions): Pool {
+  const pool = new Pool({
     connectionString: role === undefined ? url : withRole(url, role),
     max,
     application_name: 'yaoji',
@@ -53,7 +53,7 @@ function withRole(url: string, role: string): string {
  * back and its error is thrown. Throws as well if the commit did not happen because the work hid an SQL error.
  * If the connection breaks during the commit itself, the error leaves open whether it happened.
  */
-export async function withTransaction<T>(pool: pg.Pool, work: (tx: Db) => Promise<T>): Promise<T> {
+export async function withTransaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let usable = false;
   try {

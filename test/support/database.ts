@@ -19,7 +19,7 @@ async function startServer(): Promise<RunningPostgres> {
     log: () => {},
     disposable: true,
     // Run the suite against an installed version, such as POSTGRES_PREFIX=/usr/lib/postgresql/15.
-    prefix: process.env['POSTGRES_PREFIX'],
+    prefix: process.env['POSTGRES_PREFIX'] || undefined,
   });
   await asAdmin(running, (db) => db.query(`create database ${TEMPLATE} owner yaoji`));
   await using(databaseUrl(running.url, TEMPLATE), async (pool) => {
@@ -28,7 +28,7 @@ async function startServer(): Promise<RunningPostgres> {
       await migrate(client);
     } catch (error) {
       // NOTE: until the first migration is written there is no folder of them.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
     } finally {
       client.release();
     }
