@@ -36,12 +36,27 @@ async function startServer(): Promise<RunningPostgres> {
   return running;
 }
 
-/** A database of its own for one test file or one test, with the project's migrations applied; the URL is its owner's. */
-export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+/** A database of its own for a test; the URL is its owner's. */
+export interface TestDatabase {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** A database with the project's migrations applied. */
+export function freshDatabase(): Promise<TestDatabase> {
+  return create(TEMPLATE);
+}
+
+/** A database with nothing in it. */
+export function emptyDatabase(): Promise<TestDatabase> {
+  return create('template0');
+}
+
+async function create(template: string): Promise<TestDatabase> {
   server ??= startServer();
   const running = await server;
   const name = `test_${randomBytes(8).toString('hex')}`;
-  await asAdmin(running, (db) => db.query(`create database ${name} owner yaoji template ${TEMPLATE}`));
+  await asAdmin(running, (db) => db.query(`create database ${name} owner yaoji template ${template}`));
   return {
     url: databaseUrl(running.url, name),
     drop: async () => {
