@@ -39,38 +39,48 @@ const POLL_MS = 25;
  */
 export async function startChaincodeServer(options: ChaincodeServerOptions): Promise<ChaincodeServer> {
   const cli = cliOf(options.folder);
-  let stopping = false;
+  const stopping = new AbortController();
   let running = await launch(cli, options);
-
-  const supervise = async (): Promise<void> => {
-    let pause = FIRST_PAUSE_MS;
-    while (!stopping) {
-      const began = Date.now();
-      await running.exited;
-      if (stopping) return;
-      pause = Date.now() - began > SETTLED_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
-      await sleep(pause, undefined, { ref: false });
-      if (!stopping) running = await launch(cli, options);
-    }
-  };
-  const supervision = supervise();
-
-  const server: ChaincodeServer = {
+  const up = await isUp(running);
+  if (!up) {
+    await end(running);
+    throw new Error(`the chaincode in ${options.folder} did not start; ${options.log} says why`);
+  }
+  const supervision = supervise(
+    running,
+    () => launch(cli, options),
+    stopping.signal,
+    (next) => (running = next),
+  );
+  return {
     address: () => running.address,
-    pid: () =>
-      running.child.exitCode === null && running.child.signalCode === null ? running.child.pid : undefined,
+    pid: () => (isRunning(running) ? running.child.pid : undefined),
     async stop() {
-      stopping = true;
-      await end(running);
+      stopping.abort();
       await supervision;
-      // The supervisor may have been starting the next one while the first was being ended.
       await end(running);
     },
   };
-  const up = await isUp(running);
-  if (up) return server;
-  await server.stop();
-  throw new Error(`the chaincode in ${options.folder} did not start; ${options.log} says why`);
+}
+
+/** Starts the next process whenever one has exited, until it is told to stop. */
+async function supervise(
+  first: Launched,
+  next: () => Promise<Launched>,
+  stopping: AbortSignal,
+  started: (launched: Launched) => void,
+): Promise<void> {
+  const stopped = once(stopping, 'abort');
+  let pause = FIRST_PAUSE_MS;
+  for (let running = first; ;) {
+    const began = Date.now();
+    await Promise.race([running.exited, stopped]);
+    pause = Date.now() - began > SETTLED_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
+    await sleep(pause, undefined, { signal: stopping }).catch(() => undefined);
+    if (stopping.aborted) return;
+    running = await next();
+    started(running);
+  }
 }
 
 interface Launched {
@@ -114,14 +124,17 @@ async function end({ child, exited }: Launched): Promise<void> {
   clearTimeout(force);
 }
 
-async function isUp({ address, exited }: Launched): Promise<boolean> {
-  const port = Number(address.split(':')[1]);
-  let gone = false;
-  void exited.then(() => (gone = true));
-  for (const deadline = Date.now() + START_LIMIT_MS; !gone && Date.now() < deadline; await sleep(POLL_MS)) {
+async function isUp(launched: Launched): Promise<boolean> {
+  const port = Number(launched.address.split(':')[1]);
+  for (const deadline = Date.now() + START_LIMIT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    if (!isRunning(launched)) return false;
     if (await accepts(port)) return true;
   }
   return false;
+}
+
+function isRunning({ child }: Launched): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function accepts(port: number): Promise<boolean> {

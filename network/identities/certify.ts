@@ -1,4 +1,5 @@
 // @peculiar/x509 registers its parsers through decorators and needs the polyfill before it is loaded.
+// oxlint-disable-next-line import/no-unassigned-import -- a polyfill has nothing to assign
 import 'reflect-metadata';
 
 import { KeyObject, randomBytes, webcrypto } from 'node:crypto';

@@ -45,6 +45,7 @@ function scalar(value: bigint): Buffer {
 function derInteger(bytes: Uint8Array): Buffer {
   const first = bytes.findIndex((byte) => byte !== 0);
   const trimmed = bytes.subarray(first < 0 ? bytes.length - 1 : first);
-  const sign = (trimmed[0] ?? 0) & 0x80 ? [0] : [];
-  return Buffer.concat([Buffer.of(INTEGER, trimmed.length + sign.length, ...sign), trimmed]);
+  // Without it the number would be negative.
+  const zero = (trimmed[0] ?? 0) & 0x80 ? [0] : [];
+  return Buffer.concat([Buffer.of(INTEGER, trimmed.length + zero.length, ...zero), trimmed]);
 }
