@@ -1,6 +1,7 @@
 import { equal, fromBase64, fromUtf8, toHex } from '../bytes.ts';
 import { TraceError } from '../error.ts';
 import type { Suite } from '../suite.ts';
+import { daysFromCivil } from '../time.ts';
 import {
   BIT_STRING,
   context,
@@ -34,8 +35,10 @@ export interface Certificate {
   readonly notAfter: number;
   /** The SubjectPublicKeyInfo, 91 bytes. */
   readonly publicKey: Uint8Array;
-  /** Whether it says that it may issue certificates. */
+  /** Whether basicConstraints says that it is a CA's. */
   readonly isCa: boolean;
+  /** Whether keyUsage, where there is one, lets its key sign certificates. */
+  readonly mayIssue: boolean;
   /** r ‖ s, low-S whatever the issuer wrote. */
   readonly signature: Uint8Array;
 }
@@ -68,14 +71,6 @@ function fromPem(pem: string): Uint8Array {
   }
 }
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar: years begin in March, so that a leap day ends one. */
-function daysSinceEpoch(year: number, month: number, day: number): number {
-  const marchYear = month > 2 ? year : year - 1;
-  const marchMonth = (month + 9) % 12;
-  const leapDays = Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400);
-  return marchYear * 365 + leapDays + Math.floor((153 * marchMonth + 2) / 5) + day - 719_469;
-}
-
 /** A Time in ms since the epoch (RFC 5280 §4.1.2.5): UTCTime YYMMDDhhmmssZ of 1950 to 2049, GeneralizedTime YYYY…Z. */
 function readTime(reader: DerReader): number {
   const { tag, content } = reader.next();
@@ -86,8 +81,8 @@ function readTime(reader: DerReader): number {
   const two = (at: number): number => Number(digits.slice(at, at + 2));
   const [year, month, day] = [Number(digits.slice(0, 4)), two(4), two(6)];
   const [hour, minute, second] = [two(8), two(10), two(12)];
-  const start = daysSinceEpoch(year, month, 1);
-  const next = month === 12 ? daysSinceEpoch(year + 1, 1, 1) : daysSinceEpoch(year, month + 1, 1);
+  const start = daysFromCivil(year, month, 1);
+  const next = month === 12 ? daysFromCivil(year + 1, 1, 1) : daysFromCivil(year, month + 1, 1);
   if (month < 1 || month > 12 || day < 1 || day > next - start || hour > 23 || minute > 59 || second > 59)
     malformed('a time does not exist');
   return (((start + day - 1) * 24 + hour) * 60 + minute) * 60_000 + second * 1000;
@@ -120,10 +115,10 @@ function readCa(value: DerReader): boolean {
   return ca;
 }
 
-/** Whether a CA's extensions let it issue certificates; refuses critical ones that are not understood (RFC 5280 §4.2). */
-function readExtensions(extensions: DerReader): boolean {
+/** Reads the two extensions that matter, and refuses critical ones that are not understood (RFC 5280 §4.2). */
+function readExtensions(extensions: DerReader): { isCa: boolean; mayIssue: boolean } {
   const seen = new Set<string>();
-  let ca = false;
+  let isCa = false;
   let mayIssue = true;
   while (extensions.has()) {
     const extension = extensions.enter(SEQUENCE);
@@ -133,18 +128,19 @@ function readExtensions(extensions: DerReader): boolean {
     extension.end();
     if (seen.has(id)) malformed('an extension is repeated');
     seen.add(id);
-    if (id === BASIC_CONSTRAINTS) ca = readCa(value);
+    if (id === BASIC_CONSTRAINTS) isCa = readCa(value);
     else if (id === KEY_USAGE) mayIssue = ((value.next(BIT_STRING).content[1] ?? 0) & KEY_CERT_SIGN) !== 0;
     else if (critical) malformed('a critical extension is not known');
     else continue;
     value.end();
   }
-  return ca && mayIssue;
+  return { isCa, mayIssue };
 }
 
 /**
  * Reads a PEM certificate (RFC 7468 §5), strictly, and of the one kind that Fabric's organisations use here: version 3,
- * P-256, ecdsa-with-SHA256. Throws CERTIFICATE_MALFORMED, DER_MALFORMED or SIGNATURE_MALFORMED on every other.
+ * P-256, ecdsa-with-SHA256. Throws CERTIFICATE_MALFORMED, DER_MALFORMED, SIGNATURE_MALFORMED or ENCODING_BAD on every
+ * other.
  */
 export function readCertificate(pem: string): Certificate {
   const file = new DerReader(fromPem(pem));
@@ -170,7 +166,7 @@ export function readCertificate(pem: string): Certificate {
   const publicKey = fields.next(SEQUENCE).whole;
   assertP256Key(publicKey);
   const wrapped = fields.enter(context(3));
-  const isCa = readExtensions(wrapped.enter(SEQUENCE));
+  const extensions = readExtensions(wrapped.enter(SEQUENCE));
   wrapped.end();
   fields.end();
 
@@ -182,7 +178,7 @@ export function readCertificate(pem: string): Certificate {
     notBefore,
     notAfter,
     publicKey,
-    isCa,
+    ...extensions,
     // A CA may write the high s (cryptogen does, half of the time): Fabric's MSP lowers it too (msp/cert.go,
     // sanitizeECDSASignedCert). The endorsement covers these bytes, so nobody gains from the choice.
     signature: toLowS(rawSignature(signature)),
@@ -194,6 +190,6 @@ export function readCertificate(pem: string): Certificate {
  * organisation's trusted certificate is the one that issues its peers' (no intermediates).
  */
 export async function isIssuedBy(certificate: Certificate, ca: Certificate, suite: Suite): Promise<boolean> {
-  if (!ca.isCa || !equal(certificate.issuer, ca.subject)) return false;
+  if (!ca.isCa || !ca.mayIssue || !equal(certificate.issuer, ca.subject)) return false;
   return suite.verify(ca.publicKey, certificate.tbs, certificate.signature);
 }

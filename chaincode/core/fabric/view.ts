@@ -1,10 +1,6 @@
-import { concat, equal, toHex } from '../bytes.ts';
+import { equal, toHex } from '../bytes.ts';
 import { TraceError } from '../error.ts';
-import type { Suite } from '../suite.ts';
-import { isIssuedBy, readCertificate } from './certificate.ts';
-import type { Certificate } from './certificate.ts';
 import { readMessage } from './protobuf.ts';
-import { lowSSignature } from './signature.ts';
 
 // The messages of a view, as fabric-protos names them. A field that is left out here is one that must be absent: the
 // transient map (never in a transaction), the data model (KV is 0), what Fabric has retired.
@@ -79,7 +75,7 @@ export interface Version {
 /** The versions of the keys that were read, by namespace and key; undefined for a key that did not exist. */
 export type Reads = ReadonlyMap<string, ReadonlyMap<string, Version | undefined>>;
 
-/** One peer's signature over the response. Not yet checked: checkView does. */
+/** One peer's signature over the response. Not yet checked: checkView in endorsement.ts does. */
 export interface Endorsement {
   readonly mspId: string;
   /** PEM */
@@ -258,102 +254,6 @@ export function readView(payload: Uint8Array): View {
       responsePayload: action.responsePayload,
     },
   };
-}
-
-function readCa(mspId: string, pem: string): Certificate {
-  try {
-    return readCertificate(pem);
-  } catch (cause) {
-    const why = cause instanceof TraceError ? cause.message : 'it cannot be read';
-    throw new TraceError('CERTIFICATE_MALFORMED', `the CA certificate of ${mspId}: ${why}`, {
-      place: mspId,
-      cause,
-    });
-  }
-}
-
-/** Fabric's node OUs: an identity has exactly one (msp/mspimplvalidate.go, validateIdentityOUsV142). */
-const NODE_OUS = ['peer', 'client', 'admin', 'orderer'];
-
-function isPeer(certificate: Certificate): boolean {
-  const roles = certificate.organisationalUnits.filter((unit) => NODE_OUS.includes(unit));
-  return roles.length === 1 && roles[0] === 'peer' && !certificate.isCa;
-}
-
-function isValidAt(certificate: Certificate, time: number): boolean {
-  return certificate.notBefore <= time && time <= certificate.notAfter;
-}
-
-async function checkEndorsement(
-  endorsement: Endorsement,
-  ca: Certificate,
-  view: View,
-  suite: Suite,
-): Promise<void> {
-  const certificate = readCertificate(endorsement.certificate);
-  if (!isPeer(certificate)) malformed('the endorser is not a peer');
-  // Fabric's MSP leaves dates out (FAB-3678, getValidityOptsForCert); an old key must not sign for ever.
-  if (!isValidAt(certificate, view.timestamp) || !isValidAt(ca, view.timestamp))
-    malformed('a certificate was not valid when the view was taken');
-  if (!(await isIssuedBy(certificate, ca, suite)))
-    malformed("the organisation's CA did not issue the certificate");
-  const message = concat(view.signed.responsePayload, endorsement.endorser);
-  if (!(await suite.verify(certificate.publicKey, message, lowSSignature(endorsement.signature))))
-    malformed('the signature does not hold');
-}
-
-/** Runs the check of one endorsement so that its refusal names organisation and place. */
-async function named(mspId: string, index: number, check: () => Promise<void>): Promise<void> {
-  try {
-    await check();
-  } catch (cause) {
-    if (!(cause instanceof TraceError)) throw cause;
-    const place = `/endorsements/${index}`;
-    throw new TraceError('VIEW_MALFORMED', `the endorsement of ${mspId}: ${cause.message}`, { place, cause });
-  }
-}
-
-/** Who signed a view. */
-export interface Endorsers {
-  /** The known organisations of which a peer validly signed, each once, in the order of the endorsements. */
-  readonly organisations: readonly string[];
-  /** Endorsements that name an organisation which is not known count for nobody; the names they give. */
-  readonly unknown: readonly string[];
-}
-
-/**
- * Says which organisations' peers signed a view (`organisations`: MSP id → PEM certificate of the CA that issues its
- * peers'). Recomputes the transaction id (protoutil, ComputeTxID) and the proposal hash (msgvalidation.go,
- * UnpackProposal), so that the answer belongs to this question, time and nonce. How many are enough is the caller's to
- * say, and whether status, channel, chaincode and arguments are the ones it wanted.
- *
- * Throws VIEW_MALFORMED when the hashes differ or a known organisation's endorsement is bad: its place is then
- * /endorsements/‹index› and its message names the organisation. Throws CERTIFICATE_MALFORMED (place: the MSP id) for a CA
- * certificate that cannot be read.
- */
-export async function checkView(
-  view: View,
-  organisations: ReadonlyMap<string, string>,
-  suite: Suite,
-): Promise<Endorsers> {
-  const { creator, channelHeader, signatureHeader, proposalPayload, proposalHash } = view.signed;
-  if (view.txId !== toHex(suite.sha256(concat(view.nonce, creator))))
-    malformed("the transaction id is not the nonce's");
-  if (!equal(proposalHash, suite.sha256(concat(channelHeader, signatureHeader, proposalPayload))))
-    malformed('the endorsers signed the answer to another proposal');
-
-  const cas = new Map([...organisations].map(([mspId, pem]) => [mspId, readCa(mspId, pem)]));
-  const signed = new Set<string>();
-  const unknown = new Set<string>();
-  for (const [index, endorsement] of view.endorsements.entries()) {
-    const ca = cas.get(endorsement.mspId);
-    if (ca === undefined) unknown.add(endorsement.mspId);
-    else {
-      await named(endorsement.mspId, index, () => checkEndorsement(endorsement, ca, view, suite));
-      signed.add(endorsement.mspId);
-    }
-  }
-  return { organisations: [...signed], unknown: [...unknown] };
 }
 
 /**
