@@ -1,1 +1,4 @@
-export const contracts: unknown[] = [];
+import { CustodyContract } from './custody-contract.ts';
+
+// fabric-chaincode-node takes the contracts by this name.
+export const contracts = [CustodyContract];

@@ -40,7 +40,7 @@ export function fromUtf8(bytes: Uint8Array): string {
   };
   const parts: string[] = [];
   let part = '';
-  for (let i = 0; i < bytes.length; ) {
+  for (let i = 0; i < bytes.length;) {
     const first = bytes[i++]!;
     let code = first;
     if (first >= 0x80) {
@@ -52,7 +52,8 @@ export function fromUtf8(bytes: Uint8Array): string {
         if ((next & 0xc0) !== 0x80) bad();
         code = (code << 6) | (next & 63);
       }
-      if (code < [0, 0x80, 0x800, 0x10000][more]! || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) bad();
+      if (code < [0, 0x80, 0x800, 0x10000][more]! || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        bad();
     }
     part += String.fromCodePoint(code);
     if (part.length > 4096) {

@@ -25,7 +25,8 @@ function write(value: unknown, place: string, depth: number): string {
     case 'boolean':
       return value ? 'true' : 'false';
     case 'number':
-      if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw notAllowed(place, `the number ${value}`);
+      if (!Number.isSafeInteger(value) || Object.is(value, -0))
+        throw notAllowed(place, `the number ${value}`);
       return String(value);
     case 'object':
       break;
@@ -35,7 +36,8 @@ function write(value: unknown, place: string, depth: number): string {
   if (depth === MAX_DEPTH) throw notAllowed(place, `nesting deeper than ${MAX_DEPTH}`);
   if (Array.isArray(value)) {
     let text = '[';
-    for (let i = 0; i < value.length; i++) text += (i ? ',' : '') + write(value[i], `${place}/${i}`, depth + 1);
+    for (let i = 0; i < value.length; i++)
+      text += (i ? ',' : '') + write(value[i], `${place}/${i}`, depth + 1);
     return `${text}]`;
   }
   const prototype: unknown = value && Object.getPrototypeOf(value);
@@ -153,7 +155,8 @@ class Parser {
     } catch {
       throw this.bad(place, 'a string is not well formed');
     }
-    if (typeof value !== 'string' || LONE_SURROGATE.test(value)) throw this.bad(place, 'a string is not well formed');
+    if (typeof value !== 'string' || LONE_SURROGATE.test(value))
+      throw this.bad(place, 'a string is not well formed');
     this.at = end + 1;
     return value;
   }

@@ -34,7 +34,8 @@ export function parseCheckpoint(text: string): Checkpoint {
   } catch (cause) {
     throw malformed(cause);
   }
-  if (!Number.isSafeInteger(checkpoint.size) || checkpoint.size < 0 || checkpoint.root.length !== 32) throw malformed();
+  if (!Number.isSafeInteger(checkpoint.size) || checkpoint.size < 0 || checkpoint.root.length !== 32)
+    throw malformed();
   // Number('1e3') and Number(' 7') must not pass: what is read must print back.
   if (printCheckpoint(checkpoint) !== text) throw malformed();
   return checkpoint;

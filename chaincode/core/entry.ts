@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
-import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from './bytes.ts';
+import { fromBase64url, fromUtf8, toBase64url, utf8 } from './bytes.ts';
 import { canonical, parseCanonical, type Json } from './canonical.ts';
 import { TraceError } from './error.ts';
+import { assertLowS } from './fabric/signature.ts';
 import { hash, id, int, key, list, maybe, minute, signature } from './rules/fields.ts';
 import { ES256, type Suite } from './suite.ts';
 
@@ -40,7 +41,8 @@ export const MAX_ENTRY = 16_384;
 
 /** Reads an entry's canonical text. Throws ENTRY_MALFORMED with the place. The payload's meaning is not looked at here. */
 export function parseEntry(line: string): Entry {
-  if (line.length > MAX_ENTRY) throw new TraceError('ENTRY_MALFORMED', `an entry has at most ${MAX_ENTRY} characters`);
+  if (line.length > MAX_ENTRY)
+    throw new TraceError('ENTRY_MALFORMED', `an entry has at most ${MAX_ENTRY} characters`);
   let value: Json;
   try {
     value = parseCanonical(line);
@@ -55,7 +57,9 @@ export function toEntry(value: unknown): Entry {
   const entry = checked(entrySchema, value, 'ENTRY_MALFORMED');
   for (const [name, items] of Object.entries({ digests: entry.digests, links: entry.links ?? [] }))
     if (items.some((item, i) => i > 0 && items[i - 1]! >= item))
-      throw new TraceError('ENTRY_MALFORMED', `${name} are sorted and each stands once`, { place: `/${name}` });
+      throw new TraceError('ENTRY_MALFORMED', `${name} are sorted and each stands once`, {
+        place: `/${name}`,
+      });
   return entry;
 }
 
@@ -107,7 +111,8 @@ export function parseDisclosure(text: string): Disclosure {
 }
 
 /** The digest that commits to a disclosure: SHA-256 of its text (RFC 9901 §4.2.3), base64url. */
-export const disclosureDigest = (text: string, sha256: Suite['sha256']): string => toBase64url(sha256(utf8(text)));
+export const disclosureDigest = (text: string, sha256: Suite['sha256']): string =>
+  toBase64url(sha256(utf8(text)));
 
 /**
  * Turns a statement into the entry to sign and the disclosures to keep apart from it. `openNames` stay in the open; every
@@ -131,31 +136,26 @@ export function commit(
   );
   const digests = disclosures.map((text) => disclosureDigest(text, sha256)).sort();
   return {
-    entry: { v: 1, suite: ES256, ...rest, ...(links?.length ? { links: [...links].sort() } : {}), open, digests },
+    entry: {
+      v: 1,
+      suite: ES256,
+      ...rest,
+      ...(links?.length ? { links: [...links].sort() } : {}),
+      open,
+      digests,
+    },
     disclosures,
   };
-}
-
-// Signatures have one form only: were (r, n − s) accepted as well, one statement would have two entries.
-const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-
-const toBigInt = (bytes: Uint8Array): bigint => bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
-
-/** r ‖ s with the low of the two possible s, as entries carry it: WebCrypto and node:crypto give either. 64 bytes in and out. */
-export function lowS(signature64: Uint8Array): Uint8Array {
-  const s = toBigInt(signature64.subarray(32));
-  if (s <= P256_ORDER >> 1n) return signature64;
-  let low = P256_ORDER - s;
-  const out = new Uint8Array(32);
-  for (let i = 31; i >= 0; i--, low >>= 8n) out[i] = Number(low & 255n);
-  return concat(signature64.subarray(0, 32), out);
 }
 
 /** Whether the station whose key this is (base64url of DER SubjectPublicKeyInfo) signed the entry, with low s. */
 export async function verifyEntry(entry: Entry, stationKey: string, suite: Suite): Promise<boolean> {
   const sig = fromBase64url(entry.sig);
-  const r = toBigInt(sig.subarray(0, 32));
-  const s = toBigInt(sig.subarray(32));
-  if (r === 0n || r >= P256_ORDER || s === 0n || s > P256_ORDER >> 1n) return false;
+  try {
+    // Were (r, n − s) accepted as well, one statement would have two entries.
+    assertLowS(sig);
+  } catch {
+    return false;
+  }
   return suite.verify(fromBase64url(stationKey), signedBytes(entry), sig);
 }

@@ -30,12 +30,9 @@ export function tokenFrom(random: Uint8Array): string {
  * separators dropped. Throws TOKEN_MALFORMED.
  */
 export function parseToken(text: string): string {
-  const token = text
-    .replaceAll(/[\s-]/g, '')
-    .toUpperCase()
-    .replaceAll('O', '0')
-    .replaceAll(/[IL]/g, '1');
-  if (text.length > 64 || !TOKEN.test(token)) throw new TraceError('TOKEN_MALFORMED', 'this is not the code of a box');
+  const token = text.replaceAll(/[\s-]/g, '').toUpperCase().replaceAll('O', '0').replaceAll(/[IL]/g, '1');
+  if (text.length > 64 || !TOKEN.test(token))
+    throw new TraceError('TOKEN_MALFORMED', 'this is not the code of a box');
   return token;
 }
 
@@ -51,5 +48,9 @@ export const sealCommitment = (token: string, sealNo: string, sha256: Suite['sha
  * Who did it, so that the ledger can enforce different persons and nobody can follow one from fulfilment to fulfilment:
  * HMAC(centre's key, fulfilment ‖ staff code). base64url, 32 bytes.
  */
-export const pseudonym = (key: Uint8Array, fulfilment: string, staff: string, sha256: Suite['sha256']): string =>
-  toBase64url(hmac(key, utf8(`${fulfilment}\n${staff}`), sha256));
+export const pseudonym = (
+  key: Uint8Array,
+  fulfilment: string,
+  staff: string,
+  sha256: Suite['sha256'],
+): string => toBase64url(hmac(key, utf8(`${fulfilment}\n${staff}`), sha256));

@@ -11,7 +11,8 @@ const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
 export const leafHash = (record: Uint8Array, sha256: Hash): Uint8Array => sha256(concat(LEAF, record));
-const nodeHash = (left: Uint8Array, right: Uint8Array, sha256: Hash): Uint8Array => sha256(concat(NODE, left, right));
+const nodeHash = (left: Uint8Array, right: Uint8Array, sha256: Hash): Uint8Array =>
+  sha256(concat(NODE, left, right));
 
 /** What suffices to append to a log and to know its root: the roots of its perfect subtrees, largest first. */
 export interface Frontier {
@@ -67,7 +68,7 @@ function split(n: number): number {
 /** The perfect subtrees that make up the leaves [from, to) of a split of the tree, largest first. */
 function subtrees(from: number, to: number): Coordinate[] {
   const out: Coordinate[] = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let level = 0;
     let width = 1;
     while (width * 2 <= to - at && at % (width * 2) === 0) {
@@ -119,7 +120,8 @@ export function rootFromInclusion(
   sha256: Hash,
 ): Uint8Array {
   // The index and the size come from a bundle, so from anyone.
-  if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size)) throw malformed();
+  if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size))
+    throw malformed();
   let hash = leaf;
   let at = index;
   let last = size - 1;
@@ -156,7 +158,12 @@ export function rootsFromConsistency(
   proof: readonly Uint8Array[],
   sha256: Hash,
 ): { older: Uint8Array; newer: Uint8Array } {
-  if (!(Number.isSafeInteger(older.size) && Number.isSafeInteger(size) && older.size > 0 && older.size <= size))
+  if (!(
+    Number.isSafeInteger(older.size) &&
+    Number.isSafeInteger(size) &&
+    older.size > 0 &&
+    older.size <= size
+  ))
     throw malformed();
   if (older.size === size) {
     if (proof.length) throw malformed();
@@ -203,4 +210,5 @@ export function verifyConsistency(
     throw new TraceError('PROOF_WRONG', 'the consistency proof leads to other roots');
 }
 
-const malformed = (): TraceError => new TraceError('PROOF_MALFORMED', 'the proof has another length than its tree');
+const malformed = (): TraceError =>
+  new TraceError('PROOF_MALFORMED', 'the proof has another length than its tree');

@@ -5,7 +5,10 @@ import { parseMinute } from '../time.ts';
 // is impossible and refused; what is merely against the rules is accepted and becomes a deviation. Units are in the names.
 
 /** A JSON Schema `description` travels with the schema into the API's documentation. */
-const described = <T extends z.ZodMiniType>(schema: T, description: string): T => schema.register(z.globalRegistry, { description });
+function described<T extends z.ZodMiniType>(schema: T, description: string): T {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+}
 
 export const int = (min: number, max: number) => z.int().check(z.minimum(min), z.maximum(max));
 export const bool = z.boolean();
@@ -25,7 +28,10 @@ const base64url = (bytes: number) => {
 export const key = described(base64url(16), 'the random key of a subject: 128 bits, base64url');
 export const hash = described(base64url(32), '32 bytes, base64url');
 export const signature = described(base64url(64), 'ECDSA P-256 over SHA-256: r ‖ s with low s, base64url');
-export const id = described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)), 'a name of up to 64 characters');
+export const id = described(
+  z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)),
+  'a name of up to 64 characters',
+);
 export const minute = described(
   z.string().check(
     z.refine((value) => {
@@ -39,7 +45,14 @@ export const minute = described(
   'a minute of UTC, such as 2026-11-21T02:31Z',
 );
 
-export const plan = z.strictObject({ first: bool, late: bool, wrap: bool, separate: bool, dissolve: bool, second: bool });
+export const plan = z.strictObject({
+  first: bool,
+  late: bool,
+  wrap: bool,
+  separate: bool,
+  dissolve: bool,
+  second: bool,
+});
 export const mode = oneOf('SELF', 'COURIER', 'WARD');
 export const stage = oneOf('FIRST', 'SECOND');
 export const ml = int(0, 200_000);

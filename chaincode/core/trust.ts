@@ -1,0 +1,39 @@
+import * as z from 'zod/mini';
+import { checked } from './entry.ts';
+import { bool, int, list, oneOf, text } from './rules/fields.ts';
+
+/** The checks of a report, in the order in which they are made and shown. */
+export const CHECKS = [
+  'form',
+  'box',
+  'signatures',
+  'trail',
+  'rules',
+  'disclosures',
+  'inclusion',
+  'endorsement',
+  'fresh',
+  'ordering',
+  'anchor',
+] as const;
+export type CheckId = (typeof CHECKS)[number];
+
+const schema = z.strictObject({
+  mediaType: z.literal('application/vnd.yaoji.trust.v1+json'),
+  /** the Fabric channel and the chaincode's name on it */
+  channel: text(128),
+  chaincode: text(128),
+  /** MSP id and the PEM certificate of the CA that issues its peers' */
+  organisations: list(z.strictObject({ mspId: text(128), ca: text(8192) }), 1, 64),
+  /** how many organisations' peers must have signed a view */
+  threshold: int(1, 64),
+  required: list(oneOf(...CHECKS), 1, CHECKS.length),
+  /** whether one operator holds every key of this ledger: then nobody's signature vouches for anybody else */
+  development: bool,
+});
+
+/** What a verifier believes before it sees a bundle; never taken from the bundle or from the server that sent it. */
+export type Trust = z.infer<typeof schema>;
+
+/** The trust in a value that came from outside. Throws TRUST_MALFORMED with the place. */
+export const toTrust = (value: unknown): Trust => checked(schema, value, 'TRUST_MALFORMED');
