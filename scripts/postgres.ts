@@ -10,7 +10,6 @@ import {
   openSync,
   readFileSync,
   readdirSync,
-  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -37,8 +36,8 @@ export interface PostgresOptions {
   /** A PostgreSQL installation (the folder holding bin/) to use instead of a search. */
   readonly prefix?: string | undefined;
   /**
-   * The folder is deleted when the server stops, also when that is because this process was killed. Nothing needs to
-   * outlast the machine, so nothing is forced to the disk.
+   * The folder is deleted when the server stops, also when that is because this process was killed. It must not
+   * exist yet. Nothing in it needs to outlast the machine, so nothing is forced to the disk.
    */
   readonly disposable?: boolean;
 }
@@ -85,15 +84,27 @@ const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UT
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const folder = resolve(options.folder);
+  if (!options.disposable) return startIn(folder, options);
+  if (existsSync(folder)) throw new Error(`${folder} exists already, so it is not ours to delete`);
+  try {
+    return await startIn(folder, options);
+  } catch (error) {
+    const link = join(folder, ELSEWHERE);
+    if (existsSync(link)) rmSync(realpathSync(link), { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function startIn(folder: string, options: PostgresOptions): Promise<RunningPostgres> {
   const us = ourName();
   const user = serverUser(folder);
   const place = findPlace(folder, user, options.log);
   const data = join(place, 'data');
   const major = existsSync(data) ? Number(readFileSync(join(data, 'PG_VERSION'), 'utf8')) : undefined;
   const bin = findBinaries({ place, user, env: ENVIRONMENT, major, prefix: options.prefix });
-  const logFile = join(place, 'postgres.log');
   const remove = options.disposable ? [place, folder] : [];
-  const server: Server = { bin, data, user, logFile, remove };
+  const server: Server = { bin, data, user, logFile: join(place, 'postgres.log'), remove };
 
   await endLeftover(data);
   if (major === undefined) await initialise(server, place);
@@ -101,34 +112,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   writeFor(user, join(data, 'pg_ident.conf'), `yaoji "${us}" yaoji\nyaoji "${us}" postgres\n`);
 
   const socket = socketFolder(user);
-  const before = logSize(logFile);
-  const keeper = start(
-    server,
-    'postgres',
-    ['-D', data, ...settings(socket, options.disposable)],
-    [socket, ...remove],
-    staleOf(data),
-  );
-  const exited = once(keeper, 'exit').then(() => undefined);
-  const stop = async (): Promise<void> => {
-    keeper.ref();
-    keeper.stdin!.end();
-    await exited;
-    // Where the keeper itself was killed, its server runs on.
-    await endLeftover(data);
-    for (const path of [socket, ...remove]) rmSync(path, { recursive: true, force: true });
-  };
-
-  const deadline = Date.now() + STARTS_WITHIN;
-  while (!isReady(data, socket)) {
-    const ended = await Promise.race([exited.then(() => true), sleep(20, false)]);
-    if (!ended && Date.now() < deadline) continue;
-    const tail = readFileSync(logFile, 'utf8').slice(before);
-    await stop();
-    throw new Error(
-      `PostgreSQL ${ended ? 'ended at its start' : 'was not ready in time'} (${logFile}):\n${tail}`,
-    );
-  }
+  const { keeper, exited } = await launch(server, socket, options.disposable ? 'off' : 'on');
   keeper.unref();
   // A pipe to a child is a socket, which the type of ChildProcess does not say.
   if (keeper.stdin instanceof Socket) keeper.stdin.unref();
@@ -139,8 +123,49 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     url: urlFor(socket, 'yaoji', 'yaoji'),
     adminUrl: urlFor(socket, 'postgres', 'postgres'),
     exited,
-    stop,
+    stop: async () => {
+      keeper.ref();
+      keeper.stdin!.end();
+      await exited;
+      // Where the keeper itself was killed, its server runs on.
+      if (keeper.signalCode !== null) await endLeftover(data);
+      for (const path of [socket, ...remove]) rmSync(path, { recursive: true, force: true });
+    },
   };
+}
+
+/** Starts the server and resolves when it takes connections. */
+async function launch(
+  server: Server,
+  socket: string,
+  fsync: 'on' | 'off',
+): Promise<{ keeper: ReturnType<typeof start>; exited: Promise<void> }> {
+  const { data, logFile, remove } = server;
+  const args = ['-D', data, ...settings(socket, fsync)];
+  const patience = Date.now() + 40_000;
+  for (;;) {
+    const before = logSize(logFile);
+    const keeper = start(server, 'postgres', args, [socket, ...remove], staleOf(data));
+    const exited = once(keeper, 'exit').then(() => undefined);
+    const deadline = Date.now() + STARTS_WITHIN;
+    let ended = false;
+    while (!ended && Date.now() < deadline) {
+      if (isReady(data, socket)) return { keeper, exited };
+      ended = await Promise.race([exited.then(() => true), sleep(20, false)]);
+    }
+    keeper.stdin!.end();
+    await exited;
+    const tail = readFileSync(logFile, 'utf8').slice(before);
+    // The backends of a server that was killed notice after the statement they are in, which may take its 30 s.
+    if (ended && tail.includes('pre-existing shared memory block') && Date.now() < patience) {
+      await sleep(500);
+      continue;
+    }
+    rmSync(socket, { recursive: true, force: true });
+    throw new Error(
+      `PostgreSQL ${ended ? 'ended at its start' : 'was not ready in time'} (${logFile}):\n${tail}`,
+    );
+  }
 }
 
 interface Server {
@@ -246,7 +271,7 @@ const ELSEWHERE = 'elsewhere';
 function findPlace(folder: string, user: User | undefined, log: (line: string) => void): string {
   const made = mkdirSync(folder, { recursive: true });
   if (made !== undefined && user) give(folder, user);
-  if (canReach(folder, user)) return folder;
+  if (canReach(folder, user)) return realpathSync(folder);
   const link = join(folder, ELSEWHERE);
   if (existsSync(link)) return realpathSync(link);
   const place = mkdtempSync('/var/lib/yaoji-postgres-');
@@ -273,9 +298,9 @@ function socketFolder(user: User | undefined): string {
   return socket;
 }
 
-function settings(socket: string, disposable = false): string[] {
+function settings(socket: string, fsync: 'on' | 'off'): string[] {
   // Quoted, because the setting is a list.
-  const all = { ...SETTINGS, fsync: disposable ? 'off' : 'on', unix_socket_directories: `"${socket}"` };
+  const all = { ...SETTINGS, fsync, unix_socket_directories: `"${socket}"` };
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
@@ -309,20 +334,29 @@ function isReady(data: string, socket: string): boolean {
   return lines[4] === socket && lines[7]?.trim() === 'ready';
 }
 
-/** Is the process in postmaster.pid a server working in this data folder? Undefined if that cannot be told. */
+/**
+ * The process that postmaster.pid names, and whether it is a server of this data folder. Undefined where there is no
+ * such file, or no /proc to look it up in. The command line is what anyone may read, in a container too; a zombie's
+ * is empty.
+ */
 function leftover(data: string): { pid: number; ours: boolean } | undefined {
   const pid = Number(pidFile(data)[0]);
-  if (!pid) return undefined;
+  if (!pid || !existsSync('/proc/self')) return undefined;
+  return { pid, ours: commandLine(pid).includes(data) };
+}
+
+function commandLine(pid: number): string[] {
   try {
-    return { pid, ours: readlinkSync(`/proc/${pid}/cwd`) === realpathSync(data) };
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch {
-    return undefined;
+    return [];
   }
 }
 
 /**
- * After a kill -9 the file's number may by now belong to an innocent process (in a container it soon does), and the
- * server would refuse to start. It takes this variable, made for pg_ctl, as a number that is not another server's.
+ * After a kill -9 the file's number may by now belong to an innocent process (in a container it soon does), or to a
+ * zombie, and the server would refuse to start. It takes this variable, made for pg_ctl, as a number that is not
+ * another server's. Where we are wrong, the server still finds the other's shared memory in use.
  */
 function staleOf(data: string): NodeJS.ProcessEnv {
   const found = leftover(data);
@@ -347,9 +381,7 @@ async function endLeftover(data: string): Promise<void> {
 function isKept(pid: number): boolean {
   try {
     const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return readFileSync(`/proc/${parent}/cmdline`, 'utf8')
-      .split('\0')
-      .some((arg) => basename(arg) === basename(KEEPER));
+    return commandLine(Number(parent)).some((arg) => basename(arg) === basename(KEEPER));
   } catch {
     // It ended while we looked.
     return true;

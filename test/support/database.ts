@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RootHookObject } from 'mocha';
@@ -13,9 +12,8 @@ let server: Promise<RunningPostgres> | undefined;
 
 /** The run's own PostgreSQL, started at the first call. It ends with this process, and its folder with it. */
 async function startServer(): Promise<RunningPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'yaoji-test-'));
   const running = await startPostgres({
-    folder,
+    folder: join(tmpdir(), `yaoji-test-${randomBytes(8).toString('hex')}`),
     log: () => {},
     disposable: true,
     // Run the suite against an installed version, such as POSTGRES_PREFIX=/usr/lib/postgresql/15.
