@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { isIssuedBy, readCertificate } from '@yaoji/chaincode/core/fabric/certificate';
 import { readView } from '@yaoji/chaincode/core/fabric/view';
+import { eachChanged, NULL } from './der-tree.ts';
 import { nodeSuite } from '../../support/node-suite.ts';
 import { organisation, peer, type Organisation, type Peer } from './made.ts';
 import { ca, MSP_IDS, payload } from './recorded.ts';
@@ -187,6 +188,39 @@ describe('a certificate', () => {
       });
       if (why) expect(why).match(/^(CERTIFICATE|DER|SIGNATURE)_MALFORMED$|^ENCODING_BAD$/);
     }
+  });
+
+  it('has nothing more in any of its structures', async () => {
+    // What nobody reads may hold what it likes, under the issuer's signature: the issuer's name, which is compared whole,
+    // and the value of the authority key identifier.
+    const unread = /^\/0\/3(\/|$)|^\/0\/7\/0\/2\/1(\/|$)/;
+    const longer = [...eachChanged(derOf(peerOf.certificate), (children) => children.push(NULL))];
+    expect(longer.length).above(25);
+    for (const [path, der] of longer)
+      if (!unread.test(path)) expect(await code(() => readCertificate(pemOf(der))), path).match(REFUSED);
+  });
+
+  it('has no extension twice', async () => {
+    for (const [path, der] of eachChanged(derOf(peerOf.certificate), (children) =>
+      children.push(children.at(-1)!),
+    ))
+      if (path === '/0/7/0')
+        expect(await code(() => readCertificate(pemOf(der)))).equal('CERTIFICATE_MALFORMED');
+  });
+
+  it('may have a path length as a CA', () => {
+    const INTEGER_0 = { tag: 2, bytes: new Uint8Array([0]), children: [] };
+    for (const [path, der] of eachChanged(derOf(made.ca.certificate), (children) => children.push(INTEGER_0)))
+      if (path === '/0/7/0/0/2/0') expect(readCertificate(pemOf(der)).isCa).equal(true);
+  });
+
+  it('has an organisational unit that is text', async () => {
+    // OU (2.5.4.11) as a T61String.
+    const found = Buffer.from(derOf(peerOf.certificate)).toString('hex');
+    const unit = /55040b(0c|13)0470656572/.exec(found);
+    expect(unit).not.equal(null);
+    const pem = replaced(peerOf.certificate, unit![0], '55040b140470656572');
+    expect(await code(() => readCertificate(pem))).equal('CERTIFICATE_MALFORMED');
   });
 
   it('of random bytes is refused and nothing worse', async () => {

@@ -55,6 +55,8 @@ export interface Plan {
   readonly type?: number;
   readonly epoch?: number;
   readonly nonce?: Uint8Array;
+  readonly creator?: Uint8Array;
+  readonly time?: Uint8Array;
   readonly txId?: string;
   readonly proposed?: string;
   readonly invoked?: string;
@@ -67,8 +69,6 @@ export interface Plan {
   readonly sign?: (key: string, bytes: Uint8Array) => Uint8Array;
   readonly endorse?: (endorsements: Uint8Array[]) => Uint8Array[];
 }
-
-const creator = message([1, 'ClientMSP'], [2, 'a certificate']);
 
 function sha256(...parts: Uint8Array[]): Uint8Array {
   const hash = createHash('sha256');
@@ -85,18 +85,26 @@ export function resultsOf(...rwset: (readonly [number: number, value: FieldValue
 /** The common.Payload of a view that these peers endorsed. */
 export function view(peers: readonly Peer[], plan: Plan = {}): Uint8Array {
   const name = (of: string | undefined): Uint8Array => (of === '' ? message() : message([2, of ?? 'yaoji']));
+  const creator = plan.creator ?? message([1, 'ClientMSP'], [2, 'a certificate']);
   const nonce = plan.nonce ?? new Uint8Array(24).fill(7);
   const time = plan.timestamp ?? Date.now();
   const nanos = (time % 1000) * 1e6;
   const channelHeader = message(
     [1, plan.type ?? 3],
-    [3, message([1, Math.floor(time / 1000)], ...(nanos > 0 ? [[2, nanos] as const] : []))],
+    [3, plan.time ?? message([1, Math.floor(time / 1000)], ...(nanos > 0 ? [[2, nanos] as const] : []))],
     [4, 'delivery'],
     [5, plan.txId ?? Buffer.from(sha256(nonce, creator)).toString('hex')],
     ...(plan.epoch ? [[6, plan.epoch] as const] : []),
     [7, message([2, name(plan.proposed)])],
   );
-  const signatureHeader = message([1, creator], [2, nonce]);
+  const signatureHeader = message(
+    ...(
+      [
+        [1, creator],
+        [2, nonce],
+      ] as const
+    ).filter(([, value]) => value.length > 0),
+  );
   const spec = message([1, 2], [2, name(plan.invoked)], [3, message([1, 'View'], [1, ''], [1, 'k'])]);
   const proposalPayload = message([1, message([1, spec])], ...(plan.transient ? [[2, 'x'] as const] : []));
   const action = message(

@@ -53,8 +53,8 @@ describe('a signature', () => {
       raw(1n, 0n),
       raw(ORDER, 1n),
       raw(1n, ORDER),
-      new Uint8Array(63),
-      new Uint8Array(65),
+      new Uint8Array(63).fill(1),
+      new Uint8Array(65).fill(1),
     ])
       expect(await code(() => assertLowS(bad))).equal('SIGNATURE_MALFORMED');
     assertLowS(raw(ORDER - 1n, 1n));

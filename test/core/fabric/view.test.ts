@@ -170,6 +170,10 @@ describe('a view', () => {
     'another type of transaction': { type: 1 },
     'an epoch': { epoch: 1 },
     'no nonce': { nonce: new Uint8Array() },
+    'no creator': { creator: new Uint8Array() },
+    'a year above 9999': { time: message([1, 253_402_300_800]) },
+    'a second of a thousand million nanoseconds': { time: message([1, 1], [2, 1e9]) },
+    'no time at all': { time: message([9, 1]) },
     'another transaction id': { txId: 'ab'.repeat(32) },
     'another chaincode in the header': { proposed: 'other' },
     'another chaincode in the call': { invoked: 'other' },
@@ -186,7 +190,9 @@ describe('a view', () => {
   };
   for (const [what, plan] of Object.entries(inconsistent))
     it(`is refused for ${what}, whoever signed it`, async () => {
-      expect((await whyNot(plan))?.code).match(/^(VIEW|PROTOBUF)_MALFORMED$/);
+      // Taken before any endorsement is looked at: the certificates' dates must not be what refuses it.
+      const why = await whyNot(plan, []);
+      expect(why?.code).match(/^(VIEW|PROTOBUF)_MALFORMED$/);
     });
 
   it('tells a key that did not exist from one of block 0', () => {
@@ -249,6 +255,13 @@ describe('a view', () => {
     await expectRefused(await peer(organisations[1]!, { notBefore: new Date(second + 1000) }), why);
     const last = await peer(organisations[1]!, { notAfter: new Date(second) });
     expect((await checkMade({ timestamp: second }, [last])).organisations).deep.equal(['DecoctionMSP']);
+  });
+
+  it('is refused when the CA itself was not yet valid', async () => {
+    const old = new Date(now - 20 * 86_400_000);
+    const early = await peer(organisations[1]!, { notBefore: old });
+    expect((await whyNot({ timestamp: now - 10 * 86_400_000 }, [early]))?.message).include('was not valid');
+    expect((await checkMade({}, [early])).organisations).deep.equal(['DecoctionMSP']);
   });
 
   it('is refused for a certificate of another organisation, or of a CA of the same name', async () => {
