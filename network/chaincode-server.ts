@@ -17,8 +17,8 @@ export interface ChaincodeServerOptions {
 
 /** A contract running under fabric-shim's own server, in a process of its own. */
 export interface ChaincodeServer {
-  /** host:port as of now; another one after a restart. */
-  address(): string;
+  /** host:port, the same over restarts. */
+  readonly address: string;
   /** The process as of now; none between an exit and the restart. */
   pid(): number | undefined;
   /** Ends the process and waits until it is gone. */
@@ -40,20 +40,21 @@ const POLL_MS = 25;
 export async function startChaincodeServer(options: ChaincodeServerOptions): Promise<ChaincodeServer> {
   const cli = cliOf(options.folder);
   const stopping = new AbortController();
-  let running = await launch(cli, options);
-  const up = await isUp(running);
+  const address = `127.0.0.1:${await freePort()}`;
+  let running = launch(cli, address, options);
+  const up = await isUp(running, address);
   if (!up) {
     await end(running);
     throw new Error(`the chaincode in ${options.folder} did not start; ${options.log} says why`);
   }
   const supervision = supervise(
     running,
-    () => launch(cli, options),
+    () => launch(cli, address, options),
     stopping.signal,
     (next) => (running = next),
   );
   return {
-    address: () => running.address,
+    address,
     pid: () => (isRunning(running) ? running.child.pid : undefined),
     async stop() {
       stopping.abort();
@@ -66,7 +67,7 @@ export async function startChaincodeServer(options: ChaincodeServerOptions): Pro
 /** Starts the next process whenever one has exited, until it is told to stop. */
 async function supervise(
   first: Launched,
-  next: () => Promise<Launched>,
+  next: () => Launched,
   stopping: AbortSignal,
   started: (launched: Launched) => void,
 ): Promise<void> {
@@ -78,19 +79,17 @@ async function supervise(
     pause = Date.now() - began > SETTLED_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
     await sleep(pause, undefined, { signal: stopping }).catch(() => undefined);
     if (stopping.aborted) return;
-    running = await next();
+    running = next();
     started(running);
   }
 }
 
 interface Launched {
   readonly child: ChildProcess;
-  readonly address: string;
   readonly exited: Promise<void>;
 }
 
-async function launch(cli: string, { folder, id, log }: ChaincodeServerOptions): Promise<Launched> {
-  const address = `127.0.0.1:${await freePort()}`;
+function launch(cli: string, address: string, { folder, id, log }: ChaincodeServerOptions): Launched {
   const output = openSync(log, 'a', 0o600);
   const child = spawn(
     process.execPath,
@@ -114,7 +113,7 @@ async function launch(cli: string, { folder, id, log }: ChaincodeServerOptions):
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  return { child, address, exited };
+  return { child, exited };
 }
 
 async function end({ child, exited }: Launched): Promise<void> {
@@ -124,8 +123,8 @@ async function end({ child, exited }: Launched): Promise<void> {
   clearTimeout(force);
 }
 
-async function isUp(launched: Launched): Promise<boolean> {
-  const port = Number(launched.address.split(':')[1]);
+async function isUp(launched: Launched, address: string): Promise<boolean> {
+  const port = Number(address.split(':')[1]);
   for (const deadline = Date.now() + START_LIMIT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
     if (!isRunning(launched)) return false;
     if (await accepts(port)) return true;

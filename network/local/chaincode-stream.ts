@@ -47,12 +47,12 @@ const CHANNEL_OPTIONS = {
  * again with the next call after the stream was lost.
  */
 export class ChaincodeStream {
-  readonly #address: () => string;
+  readonly #address: string;
   readonly #running = new Map<string, Running>();
   #connection: Promise<Connection> | undefined;
 
-  /** @param address host:port of the contract's server as of now. */
-  constructor(address: () => string) {
+  /** @param address host:port of the contract's server. */
+  constructor(address: string) {
     this.#address = address;
   }
 
@@ -107,7 +107,7 @@ export class ChaincodeStream {
   }
 
   async #dial(): Promise<Connection> {
-    const client = new peer.ChaincodeClient(this.#address(), credentials.createInsecure(), CHANNEL_OPTIONS);
+    const client = new peer.ChaincodeClient(this.#address, credentials.createInsecure(), CHANNEL_OPTIONS);
     try {
       await ready(client);
       const stream = client.connect();

@@ -72,7 +72,7 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Run
     await ledger.close();
     throw error;
   });
-  const streams = organisations.map(() => new ChaincodeStream(() => chaincode.address()));
+  const streams = organisations.map(() => new ChaincodeStream(chaincode.address));
   const server = newServer(ledger, rules, organisations, streams);
   const stop = async (): Promise<void> => {
     server.forceShutdown();

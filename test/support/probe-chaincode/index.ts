@@ -82,6 +82,19 @@ export class Probe extends Contract {
     return ctx.stub.getDateTimestamp().toISOString();
   }
 
+  /** The id of the contract's process. */
+  @Transaction(false)
+  @Returns('string')
+  async processId(_ctx: Context): Promise<string> {
+    return String(process.pid);
+  }
+
+  /** Ends the contract's process in the middle of a transaction. */
+  @Transaction()
+  async die(_ctx: Context): Promise<void> {
+    process.kill(process.pid, 'SIGKILL');
+  }
+
   @Transaction(false)
   async range(ctx: Context, start: string, end: string): Promise<void> {
     const rows = await ctx.stub.getStateByRange(start, end);
