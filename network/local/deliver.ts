@@ -16,9 +16,8 @@ type Status = common.StatusMap[keyof common.StatusMap];
 export function newDeliver(ledger: Ledger, members: Membership): peer.IDeliverServer {
   const deliver: Handler = (call) => {
     const signal = cancelled(call);
-    call.on('end', () => call.end());
     call.on('data', (request: common.Envelope) => {
-      void sendBlocks(ledger, members, call, request, signal).then((code) => finish(call, code));
+      void serve(ledger, members, call, request, signal);
     });
   };
   return {
@@ -26,6 +25,22 @@ export function newDeliver(ledger: Ledger, members: Membership): peer.IDeliverSe
     deliverFiltered: refuse('filtered blocks'),
     deliverWithPrivateData: refuse('private data'),
   };
+}
+
+async function serve(
+  ledger: Ledger,
+  members: Membership,
+  call: Stream,
+  request: common.Envelope,
+  signal: AbortSignal,
+): Promise<void> {
+  const code = await sendBlocks(ledger, members, call, request, signal);
+  // The client has gone: nobody is there any more to be told.
+  if (signal.aborted) return;
+  const response = new peer.DeliverResponse();
+  response.setStatus(code);
+  call.write(response);
+  call.end();
 }
 
 /** Sends what a request asks for and answers how it ended. */
@@ -53,13 +68,6 @@ async function sendBlocks(
   } catch {
     return common.Status.BAD_REQUEST;
   }
-}
-
-function finish(call: Stream, code: Status): void {
-  const response = new peer.DeliverResponse();
-  response.setStatus(code);
-  call.write(response);
-  call.end();
 }
 
 function mayRead(members: Membership, { creator, payload, signature }: Envelope): boolean {

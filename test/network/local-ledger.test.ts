@@ -191,6 +191,23 @@ describe('The local ledger', function () {
     expect(isAlive(contract)).to.equal(false);
   });
 
+  it('stops, saying why, when somebody else writes to its block file', async () => {
+    const { child, profile } = await launchLocalLedger(folder);
+    const contract = await processOf(profile);
+    let complaint = '';
+    child.stderr?.on('data', (text: Buffer) => (complaint += text.toString()));
+    appendFileSync(join(folder, 'blocks'), 'x');
+    const client = connectTo({ profile });
+    const closed = once(child, 'close');
+    const submitted = await failureOf(client.contract.submitTransaction('create', 'key', 'value'));
+    const [code] = await closed;
+    client.close();
+    expect(code).to.equal(1);
+    expect(complaint).to.include('is being written by another process');
+    expect(submitted).not.to.equal('it did not fail');
+    await untilGone(contract);
+  });
+
   it('says why it does not start', async () => {
     const broken = mkdtempSync(join(tmpdir(), 'yaoji-broken-'));
     writeFileSync(join(broken, 'package.json'), '{}');
