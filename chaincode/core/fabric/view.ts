@@ -218,8 +218,8 @@ function readEndorsements(list: readonly Uint8Array[]): Endorsement[] {
  * prepared from the endorsements. Checks its form and that its parts name the same header and chaincode; nothing is
  * hashed or verified yet. Throws PROTOBUF_MALFORMED or VIEW_MALFORMED.
  */
-export function readView(payload: Uint8Array): View {
-  if (payload.length > MAX_VIEW) malformed('the view is too large');
+export function readView(payload: Uint8Array, limit = MAX_VIEW): View {
+  if (payload.length > limit) malformed('the view is too large');
   const { header, data } = readMessage(payload, PAYLOAD);
   const { channelHeader, signatureHeader } = readMessage(present(header, 'the header'), HEADER);
   const { chaincode, ...asked } = readChannelHeader(channelHeader);

@@ -19,7 +19,7 @@ describe('a DER element', () => {
   const refused: Record<string, DerReader> = {
     'no bytes': reader(),
     'a tag alone': reader(4),
-    'a tag of several bytes': reader(0x1f, 0x20, 0),
+    'a tag of several bytes': reader(0x1f, 1, 7),
     'an indefinite length': reader(0x30, 0x80, 0, 0),
     'a length of four bytes': octets([0x84, 0, 0, 0, 0x80], 0x80),
     'a length cut off': reader(4, 0x82, 1),

@@ -79,6 +79,9 @@ describe('a signature', () => {
     'trailing bytes': new Uint8Array([...sequence(...integer(1), ...integer(1)), 0]),
     'another tag': new Uint8Array([0x31, 6, ...integer(1), ...integer(1)]),
     'an integer of 33 bytes': sequence(...integer(1, ...Array<number>(32).fill(0)), ...integer(1)),
+    'an s of 33 bytes': sequence(...integer(1), ...integer(1, ...Array<number>(32).fill(0))),
+    'an r of n': sequence(...integer(0, ...scalar(ORDER)), ...integer(1)),
+    'an s of n': sequence(...integer(1), ...integer(0, ...scalar(ORDER))),
     'an integer cut off': new Uint8Array([0x30, 6, 2, 1, 1, 2, 2, 1]),
   };
   for (const [what, der] of Object.entries(refused))

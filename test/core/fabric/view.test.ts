@@ -253,7 +253,7 @@ describe('a view', () => {
     const ended = { notBefore: new Date(second - 9000), notAfter: new Date(second - 1000) };
     await expectRefused(await peer(organisations[1]!, ended), why);
     await expectRefused(await peer(organisations[1]!, { notBefore: new Date(second + 1000) }), why);
-    const last = await peer(organisations[1]!, { notAfter: new Date(second) });
+    const last = await peer(organisations[1]!, { notBefore: new Date(second), notAfter: new Date(second) });
     expect((await checkMade({ timestamp: second }, [last])).organisations).deep.equal(['DecoctionMSP']);
   });
 
