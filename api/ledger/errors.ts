@@ -1,0 +1,34 @@
+import { status } from '@grpc/grpc-js';
+import { GatewayError } from '@hyperledger/fabric-gateway';
+
+/** What a chaincode said when it threw: `CODE: sentence`. */
+export interface ContractError {
+  code: string;
+  message: string;
+}
+
+/** The contract's own refusal inside a gateway error; undefined when the failure is the network's. */
+export function contractError(error: unknown): ContractError | undefined {
+  if (!(error instanceof GatewayError)) return undefined;
+  // The gateway wraps it: each endorser's words stand in the details behind this prefix.
+  for (const { message } of [...error.details, { message: error.message }]) {
+    const found = /chaincode response 500, ([A-Z_]+): ([^\n]*)/.exec(message);
+    if (found) return { code: found[1]!, message: found[2]! };
+  }
+  return undefined;
+}
+
+/** Whether the ledger could not be reached or did not answer in time, so that asking again later is the only answer. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    error instanceof GatewayError &&
+    [status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED, status.RESOURCE_EXHAUSTED].includes(
+      error.code,
+    )
+  );
+}
+
+/** Whether endorsers answered differently because they stand at different heights: endorsing again at once helps. */
+export function isDisagreement(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === status.ABORTED && contractError(error) === undefined;
+}

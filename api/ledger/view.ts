@@ -1,0 +1,46 @@
+import { common } from '@hyperledger/fabric-protos';
+import { canonical, fromUtf8, parseCanonical, readView, type Json } from '@yaoji/chaincode/core';
+import type { Ledger } from './connect.ts';
+import { isDisagreement } from './errors.ts';
+import { envelopeOf } from './submit.ts';
+
+/** A read of ledger state, signed by several organisations' peers and never submitted. */
+export interface TakenView {
+  /** the bytes of the Fabric payload: headers, proposal, response, endorsements */
+  payload: Uint8Array;
+  values: ReadonlyMap<string, Json>;
+}
+
+// Peers under load stand at different heights and then answer differently; each is right, and soon they agree.
+const TRIES = 20;
+
+/** Has the peers of all organisations sign what stands under these keys. Throws the gateway's errors. */
+export async function takeView(ledger: Ledger, org: string, keys: readonly string[]): Promise<TakenView> {
+  const endorsingOrganizations = ledger.profile.organisations.map(({ mspId }) => mspId);
+  const { contract } = ledger.door(org);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const transaction = await contract
+        .newProposal('View', { arguments: [canonical(keys)], endorsingOrganizations })
+        .endorse();
+      const payload = common.Envelope.deserializeBinary(envelopeOf(transaction)).getPayload_asU8();
+      const values = parseCanonical(fromUtf8(readView(payload).payload)) as { [key: string]: Json };
+      return { payload, values: new Map(Object.entries(values)) };
+    } catch (error) {
+      if (!isDisagreement(error) || attempt === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20 * attempt));
+    }
+  }
+}
+
+/** What one peer holds under these keys: canonical JSON by key, unsigned. Keys without a value are left out. */
+export async function readState(
+  ledger: Ledger,
+  org: string,
+  keys: readonly string[],
+): Promise<Map<string, string>> {
+  const { contract } = ledger.door(org);
+  const answer = await contract.evaluateTransaction('View', canonical(keys));
+  const values = parseCanonical(fromUtf8(answer)) as { [key: string]: Json };
+  return new Map(Object.entries(values).map(([key, value]) => [key, canonical(value)]));
+}

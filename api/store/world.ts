@@ -1,0 +1,33 @@
+import type { Values } from '@yaoji/chaincode/core';
+import type { Db } from './pool.ts';
+
+/** What the mirror holds under these keys; every key is in the answer, undefined where there is nothing. */
+export async function readWorld(db: Db, keys: readonly string[]): Promise<Map<string, string | undefined>> {
+  const { rows } = await db.query<{ key: string; value: string }>(
+    'select key, value from world where key = any($1)',
+    [keys],
+  );
+  const found = new Map<string, string | undefined>(keys.map((key) => [key, undefined]));
+  for (const { key, value } of rows) found.set(key, value);
+  return found;
+}
+
+/** Writes values into the mirror: what the ledger holds under these keys. */
+export async function writeWorld(
+  db: Db,
+  writes: Iterable<readonly [key: string, value: string]>,
+): Promise<void> {
+  const all = [...writes];
+  if (all.length === 0) return;
+  await db.query(
+    `insert into world (key, value) select * from unnest($1::text[], $2::text[])
+     on conflict (key) do update set value = excluded.value`,
+    [all.map(([key]) => key), all.map(([, value]) => value)],
+  );
+}
+
+/** The one value that stands under a key of values that were read before. */
+export function parsedValue<T>(values: Values, key: string): T | undefined {
+  const text = values.get(key);
+  return text === undefined ? undefined : (JSON.parse(text) as T);
+}
