@@ -2,6 +2,7 @@ import { credentials, type ClientDuplexStream } from '@grpc/grpc-js';
 import { peer } from '@hyperledger/fabric-protos';
 
 import { CHAINCODE, CHANNEL } from './names.ts';
+import { messageOf } from './rpc.ts';
 import type { Simulation } from './simulation.ts';
 import { answerStateCall, nameOf, type MessageType } from './state-calls.ts';
 
@@ -196,8 +197,4 @@ function newMessage(type: MessageType, txId?: string, payload?: Uint8Array): Mes
   }
   if (payload) message.setPayload(payload);
   return message;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -49,6 +49,11 @@ export async function writeTo<T>(stream: Writable<T>, message: T, signal: AbortS
   });
 }
 
+/** What was thrown, in words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Whatever was thrown, as an error that gRPC can send. */
 export function toServiceError(error: unknown): ServiceError {
   if (isServiceError(error)) return error;
