@@ -255,6 +255,8 @@ async function checkEndorsement(states: readonly ReadState[], trust: Trust, suit
     if (view.channel !== trust.channel || view.chaincode !== trust.chaincode)
       wrong(place, 'the view is of another channel or chaincode than the trusted one');
     const endorsers = await checkView(view, organisations, suite);
+    if (endorsers.unknown.length)
+      wrong(place, `signed by ${endorsers.unknown.join(', ')}, which the trust file does not name`);
     if (endorsers.organisations.length < trust.threshold)
       wrong(
         place,

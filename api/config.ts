@@ -1,0 +1,40 @@
+/** What the process is told by its environment. */
+export interface Config {
+  /** the owner's connection string: migrations run with it, everything else as the role yaoji_app */
+  databaseUrl: string;
+  /** path of the ledger's connection profile */
+  ledgerProfile: string;
+  /** folder of the hosted stations' keys */
+  stationKeys: string;
+  host: string;
+  /** 0: a free one */
+  port: number;
+  /** what the QR says before /p/; undefined: this server's own address */
+  publicUrl: string | undefined;
+  production: boolean;
+}
+
+/** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const problems: string[] = [];
+  const needed = (name: string, what: string): string => {
+    const value = env[name];
+    if (!value) problems.push(`${name} is missing: ${what}`);
+    return value ?? '';
+  };
+  const config: Config = {
+    databaseUrl: needed('DATABASE_URL', 'a PostgreSQL connection string, version 15 or later'),
+    ledgerProfile: needed('LEDGER_PROFILE', "the path of the ledger's connection profile (network.json)"),
+    stationKeys: needed('STATION_KEYS', "a folder for the hosted stations' keys"),
+    host: env['HOST'] || '127.0.0.1',
+    port: Number(env['PORT'] || 0),
+    publicUrl: env['PUBLIC_URL']?.replace(/\/+$/, '') || undefined,
+    production: env['NODE_ENV'] === 'production',
+  };
+  if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65_535)
+    problems.push(`PORT is not a port: ${env['PORT']}`);
+  if (config.publicUrl !== undefined && !/^https?:\/\/[^\s?#]+$/.test(config.publicUrl))
+    problems.push(`PUBLIC_URL is not an http(s) URL: ${config.publicUrl}`);
+  if (problems.length) throw new Error(problems.join('; '));
+  return config;
+}

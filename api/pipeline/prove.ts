@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  at as keyOf,
+  BUNDLE_TYPE,
+  element,
+  inclusionElements,
+  parseDisclosure,
+  RULES,
+  toBase64url,
+  tokenCommitment,
+  type Bundle,
+  type Json,
+  type Log,
+  type Reader,
+  type Subject,
+  type TokenTarget,
+} from '@yaoji/chaincode/core';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { isUnavailable } from '../ledger/errors.ts';
+import { takeView, type TakenView } from '../ledger/view.ts';
+import { readNodes } from '../store/batches.ts';
+import { readTrail, type TrailRecord } from '../store/trails.ts';
+import { parsedValue, readWorld } from '../store/world.ts';
+import { LedgerUnavailable } from '../service.ts';
+import type { Pipeline } from './context.ts';
+
+// The ledger may be a batch ahead of the store: what it shows is then not settled here yet, but soon is.
+const TRIES = 20;
+
+interface Trail {
+  subject: string;
+  records: TrailRecord[];
+}
+
+/** The package key that a token leads to, as far as it is settled. */
+export async function packageOf({ pool }: Pipeline, token: string): Promise<string | undefined> {
+  const key = keyOf.token(tokenCommitment(token, nodeSuite.sha256));
+  return parsedValue<TokenTarget>(await readWorld(pool, [key]), key)?.package;
+}
+
+/** The package's trail and its fulfilment's: what anybody with the token may see. */
+export async function boxTrails({ pool }: Pipeline, box: string): Promise<Trail[]> {
+  const own = await readTrail(pool, box);
+  const fulfilment = own[0]?.record.entry.links?.[0];
+  if (fulfilment === undefined) throw new Error(`the trail of ${box} does not begin with its label`);
+  return [
+    { subject: fulfilment, records: await readTrail(pool, fulfilment) },
+    { subject: box, records: own },
+  ];
+}
+
+/**
+ * Everything needed to verify the box of a token offline, as far as this reader may see it, with views taken now. undefined:
+ * no such box. Throws LedgerUnavailable.
+ */
+export async function prove(pipeline: Pipeline, token: string, reader: Reader): Promise<Bundle | undefined> {
+  const box = await packageOf(pipeline, token);
+  if (box === undefined) return undefined;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const bundle = await assemble(pipeline, box, token, reader);
+      if (bundle) return bundle;
+      if (attempt === TRIES) throw new LedgerUnavailable('the store is behind the ledger');
+      await sleep(25 * attempt);
+    }
+  } catch (error) {
+    if (isUnavailable(error)) throw new LedgerUnavailable('the ledger does not answer', { cause: error });
+    throw error;
+  }
+}
+
+async function assemble(pipeline: Pipeline, box: string, token: string, reader: Reader): Promise<Bundle | undefined> {
+  const trails = await boxTrails(pipeline, box);
+  const org = trails[1]!.records[0]!.record.entry.org;
+  const heads = await takeView(pipeline.ledger, org, headKeys(trails, token));
+  if (!trails.every((trail) => endsAsViewed(trail, heads))) return undefined;
+  const orgs = trails.map(({ records }) => records.at(-1)!.record.entry.org);
+  const logs = await takeView(pipeline.ledger, org, [...new Set(orgs.map(keyOf.log))].sort());
+
+  const proved: Bundle['trails'] = [];
+  for (const { subject, records } of trails) {
+    const inclusion = await inclusionOf(pipeline, records.at(-1)!, logs);
+    if (!inclusion) return undefined;
+    proved.push({
+      subject,
+      records: records.map(({ record, disclosures }) => ({
+        record: record as unknown as Json,
+        disclosures: disclosures.filter((text) => mayRead(record.entry.step, text, reader)),
+      })),
+      inclusion,
+    });
+  }
+  return {
+    mediaType: BUNDLE_TYPE,
+    package: box,
+    trails: proved,
+    views: { heads: toBase64url(heads.payload), logs: toBase64url(logs.payload) },
+  };
+}
+
+/** The heads, the token, and whoever signed: stations, and the members and sites that they belong to. */
+function headKeys(trails: readonly Trail[], token: string): string[] {
+  const keys = new Set<string>([keyOf.token(tokenCommitment(token, nodeSuite.sha256))]);
+  for (const { subject, records } of trails) {
+    keys.add(keyOf.subject(subject));
+    for (const { record } of records) {
+      const { org, site, station, open } = record.entry;
+      keys.add(keyOf.station(station));
+      keys.add(keyOf.site(org, site));
+      keys.add(keyOf.member(org));
+      if (typeof open['to'] === 'string') keys.add(keyOf.member(open['to']));
+    }
+  }
+  return [...keys].sort();
+}
+
+function endsAsViewed({ subject, records }: Trail, { values }: TakenView): boolean {
+  const viewed = values.get(keyOf.subject(subject)) as unknown as Subject | undefined;
+  return viewed?.seq === records.length && viewed.head === records.at(-1)?.leaf;
+}
+
+function mayRead(step: string, text: string, reader: Reader): boolean {
+  return RULES[step]?.sealed[parseDisclosure(text).name]?.readers.includes(reader) ?? false;
+}
+
+/** The proof of a record at the viewed size of its log; undefined while the store has not settled that far. */
+async function inclusionOf(
+  { pool }: Pipeline,
+  { record }: TrailRecord,
+  { values }: TakenView,
+): Promise<string[] | undefined> {
+  const { org } = record.entry;
+  const log = values.get(keyOf.log(org)) as unknown as Log;
+  const elements = inclusionElements(record.index, log.size);
+  const nodes = await readNodes(pool, org, elements.flat());
+  const proof: string[] = [];
+  for (const subtrees of elements) {
+    const hashes = subtrees.map(({ level, index }) => nodes.get(`${level}/${index}`));
+    if (hashes.includes(undefined)) return undefined;
+    proof.push(toBase64url(element(hashes as Uint8Array[], nodeSuite.sha256)));
+  }
+  return proof;
+}

@@ -1,0 +1,41 @@
+import { at as keyOf, parseEntry, type Record, type Refusal, type Subject } from '@yaoji/chaincode/core';
+import { eventStatuses, type EventStatus } from '../store/events.ts';
+import type { Db } from '../store/pool.ts';
+import { parsedValue, readWorld } from '../store/world.ts';
+import type { Receipt } from '../service.ts';
+import { awaitsGiver } from './hold.ts';
+
+/** What became of these events, by `station n`; an event that is not stored has no receipt. */
+export async function receiptsOf(
+  db: Db,
+  identities: readonly { station: string; n: number }[],
+): Promise<Map<string, { org: string; receipt: Receipt }>> {
+  if (identities.length === 0) return new Map();
+  const statuses = await eventStatuses(db, identities);
+  const undecided = statuses.filter(({ said_by }) => said_by === null);
+  const boxes = await readWorld(
+    db,
+    undecided.map(({ subject }) => keyOf.subject(subject)),
+  );
+  return new Map(
+    statuses.map((status) => {
+      const held =
+        status.said_by === null &&
+        awaitsGiver(entryOf(status), parsedValue<Subject>(boxes, keyOf.subject(status.subject)));
+      return [`${status.station} ${status.n}`, { org: status.org, receipt: toReceipt(status, held) }];
+    }),
+  );
+}
+
+const entryOf = ({ entry }: EventStatus): ReturnType<typeof parseEntry> => parseEntry(entry);
+
+function toReceipt(
+  { station, n, step, subject, said_by, code, index, leaf, body }: EventStatus,
+  held: boolean,
+): Receipt {
+  const about = { station, n, step, subject };
+  if (said_by === null) return { ...about, outcome: held ? 'held' : 'pending' };
+  if (code !== null) return { ...about, outcome: 'refused', code: code as Refusal, by: said_by };
+  const { at } = JSON.parse(body!) as Record;
+  return { ...about, outcome: 'settled', index: index!, leaf: leaf!, at };
+}

@@ -1,0 +1,343 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  at as keyOf,
+  canonical,
+  commit,
+  disclosureDigest,
+  keysOf,
+  parseDisclosure,
+  parseEntry,
+  pointer,
+  refereeEntry,
+  RULES,
+  statementSchema,
+  toEntry,
+  TraceError,
+  World,
+  type Entry,
+  type Json,
+  type Refusal,
+  type Rule,
+  type Statement,
+  type Subject,
+} from '@yaoji/chaincode/core';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import {
+  appendEvents,
+  bodyHashes,
+  lockNames,
+  pendingAbout,
+  refuseByService,
+  type PendingEvent,
+} from '../store/events.ts';
+import { withTransaction, type Db } from '../store/pool.ts';
+import { readWorld } from '../store/world.ts';
+import type { ItemAnswer, Principal, Rejection } from '../service.ts';
+import { trusting, type Pipeline } from './context.ts';
+import { awaitsGiver } from './hold.ts';
+import { receiptsOf } from './receipts.ts';
+import { mirrorRegistry } from './registry.ts';
+
+/** How long a step that decides a race waits for its verdict before the caller is told "verdict pending", ms. */
+const WAIT = 4_000;
+
+/** Refusals after which nothing is stored and the number stays free: malformed, badly signed or impossible. */
+const NOT_STORED: ReadonlySet<Refusal> = new Set([
+  'ENTRY_MALFORMED',
+  'STATION_UNKNOWN',
+  'STATION_FOREIGN',
+  'SIGNATURE_BAD',
+  'SITE_UNKNOWN',
+  'RULES_UNKNOWN',
+  'N_USED',
+  'N_TOO_OLD',
+  'TIME_FUTURE',
+]);
+
+/** An item as it was understood: who says it, and how it becomes an entry if it is new. */
+interface Said {
+  station: string;
+  n: number;
+  step: string;
+  subject: string;
+  links: readonly string[];
+  bodyHash: Uint8Array;
+  sign(): { entry: Entry; disclosures: string[] };
+}
+
+const nameOf = ({ station, n }: Pick<Said, 'station' | 'n'>): string => `${station} ${n}`;
+
+class Rejected extends Error {
+  readonly rejection: Rejection;
+  constructor(code: Rejection['code'], place: string, detail: string) {
+    super(detail);
+    this.rejection = { code, pointer: place, detail };
+  }
+}
+
+/**
+ * Stores what can be stored of these items in one transaction and answers each, in order. What an item says is judged
+ * against the settled and the pending state before it is stored; an illegal one is stored with its code. Steps that decide a
+ * race are answered after their verdict, or after some seconds.
+ */
+export async function receive(
+  pipeline: Pipeline,
+  principal: Principal,
+  items: readonly Json[],
+): Promise<ItemAnswer[]> {
+  const understood = items.map((item) => {
+    try {
+      return understand(pipeline, principal, item);
+    } catch (error) {
+      if (error instanceof Rejected) return error;
+      throw error;
+    }
+  });
+  const said = understood.flatMap((item) => (item instanceof Rejected ? [] : [item]));
+  const rejections = new Map<Said, Rejection>();
+  if (said.length) {
+    await mirrorRegistry(pipeline, principal.org, registryKeys(principal, said));
+    const judged = await withTransaction(pipeline.pool, (tx) => store(pipeline, tx, principal, said));
+    for (const [item, rejection] of judged) rejections.set(item, rejection);
+    pipeline.nudge();
+  }
+  const stored = said.filter((item) => !rejections.has(item));
+  await waitForRaces(pipeline, stored);
+  const receipts = await receiptsOf(pipeline.pool, stored);
+  return understood.map((item) => {
+    const rejection = item instanceof Rejected ? item.rejection : rejections.get(item);
+    return rejection ? { rejection } : { receipt: receipts.get(nameOf(item as Said))!.receipt };
+  });
+}
+
+async function waitForRaces({ pool, decisions }: Pipeline, stored: readonly Said[]): Promise<void> {
+  const racing = stored.filter(({ step }) => RULES[step]?.waits);
+  if (racing.length === 0) return;
+  const waits = racing.map((item) => decisions.wait(item, WAIT));
+  // The verdict may have been announced before we listened; a held one will not come in time.
+  const receipts = await receiptsOf(pool, racing);
+  await Promise.all(
+    racing.map((item, i) =>
+      receipts.get(nameOf(item))!.receipt.outcome === 'pending' ? waits[i] : undefined,
+    ),
+  );
+}
+
+const registryKeys = ({ org }: Principal, said: readonly Said[]): string[] => [
+  ...new Set([keyOf.member(org), ...said.map(({ station }) => keyOf.station(station))]),
+];
+
+// ── Understanding ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+function understand(pipeline: Pipeline, principal: Principal, item: Json): Said {
+  if (typeof item !== 'object' || Array.isArray(item))
+    throw new Rejected('ITEM_MALFORMED', '', 'an item is an object');
+  const names = Object.keys(item).sort().join(' ');
+  if (names === 'statement') return understandStatement(pipeline, principal, item['statement']!);
+  if (names === 'disclosures entry') return understandEntry(principal, item['entry']!, item['disclosures']!);
+  throw new Rejected('ITEM_MALFORMED', '', 'an item is {statement} or {entry, disclosures}');
+}
+
+function understandStatement({ keys }: Pipeline, principal: Principal, value: Json): Said {
+  const parsed = statementSchema.safeParse(value);
+  if (!parsed.success) throw malformed('/statement', parsed.error.issues[0]);
+  const statement: Statement = parsed.data;
+  ownOnly(principal, statement, '/statement');
+  const rule = ruleOf(statement.step, '/statement/step');
+  checkPayload(rule, statement.payload, '/statement/payload');
+  return {
+    ...identityOf(statement),
+    bodyHash: hashOf({ statement: value }),
+    sign() {
+      const { entry, disclosures } = commit(
+        statement,
+        rule.openFields,
+        () => randomBytes(16),
+        nodeSuite.sha256,
+      );
+      const signed = keys.sign(entry);
+      if (!signed)
+        throw new Rejected(
+          'STATION_NOT_HOSTED',
+          '/statement/station',
+          'the service holds no key of this station',
+        );
+      return { entry: signed, disclosures };
+    },
+  };
+}
+
+function understandEntry(principal: Principal, value: Json, shown: Json): Said {
+  let entry: Entry;
+  try {
+    entry = toEntry(value);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    throw new Rejected('ENTRY_MALFORMED', `/entry${error.place}`, error.message);
+  }
+  ownOnly(principal, entry, '/entry');
+  const rule = ruleOf(entry.step, '/entry/step');
+  if (!Array.isArray(shown) || shown.length > 64)
+    throw new Rejected('ITEM_MALFORMED', '/disclosures', 'a list is expected');
+  const payload: Record<string, Json> = { ...entry.open };
+  const disclosures = shown.map((text, i) => {
+    const place = `/disclosures/${i}`;
+    if (typeof text !== 'string') throw new Rejected('ITEM_MALFORMED', place, 'a disclosure is a text');
+    try {
+      const { name, value: field } = parseDisclosure(text);
+      if (!entry.digests.includes(disclosureDigest(text, nodeSuite.sha256)) || Object.hasOwn(payload, name))
+        throw new Rejected('DISCLOSURE_FOREIGN', place, 'the entry does not commit to this disclosure');
+      payload[name] = field;
+    } catch (error) {
+      if (error instanceof TraceError) throw new Rejected('ITEM_MALFORMED', place, error.message);
+      throw error;
+    }
+    return text;
+  });
+  if (new Set(disclosures).size !== entry.digests.length)
+    throw new Rejected('DISCLOSURE_FOREIGN', '/disclosures', 'every digest comes with its disclosure, once');
+  checkOpen(rule, entry.open, '/entry/open');
+  checkPayload(rule, payload, '/disclosures');
+  return {
+    ...identityOf(entry),
+    bodyHash: hashOf({ entry: value, disclosures: shown }),
+    sign: () => ({ entry, disclosures }),
+  };
+}
+
+const identityOf = ({
+  station,
+  n,
+  step,
+  subject,
+  links = [],
+}: Statement | Entry): Omit<Said, 'bodyHash' | 'sign'> => ({
+  station,
+  n,
+  step,
+  subject,
+  links,
+});
+
+const hashOf = (body: Json): Uint8Array => createHash('sha256').update(canonical(body)).digest();
+
+function ownOnly(principal: Principal, { org, site }: Statement | Entry, place: string): void {
+  if (org !== principal.org)
+    throw new Rejected('PRINCIPAL_FOREIGN', `${place}/org`, 'this key speaks for another organisation');
+  if (site !== principal.site)
+    throw new Rejected('PRINCIPAL_FOREIGN', `${place}/site`, 'this key speaks for another site');
+}
+
+function ruleOf(step: string, place: string): Rule {
+  const rule = Object.hasOwn(RULES, step) ? RULES[step] : undefined;
+  if (!rule) throw new Rejected('ENTRY_MALFORMED', place, `there is no step ${step}`);
+  return rule;
+}
+
+function checkOpen(rule: Rule, open: Entry['open'], place: string): void {
+  const result = rule.openSchema.safeParse(open);
+  if (!result.success) throw malformed(place, result.error.issues[0]);
+}
+
+function checkPayload(rule: Rule, payload: Readonly<Record<string, Json>>, place: string): void {
+  const result = rule.payloadSchema.safeParse(payload);
+  if (!result.success) throw malformed(place, result.error.issues[0]);
+}
+
+function malformed(place: string, issue: { path: PropertyKey[]; message: string } | undefined): Rejected {
+  return new Rejected('ENTRY_MALFORMED', place + pointer(issue?.path ?? []), issue?.message ?? 'malformed');
+}
+
+// ── Judging and storing ────────────────────────────────────────────────────────────────────────────────────────────
+
+async function store(
+  pipeline: Pipeline,
+  tx: Db,
+  { org }: Principal,
+  said: readonly Said[],
+): Promise<Map<Said, Rejection>> {
+  const rejections = new Map<Said, Rejection>();
+  await lockNames(
+    tx,
+    said.flatMap(({ station, subject, links }) => [station, subject, ...links]),
+  );
+  const known = await bodyHashes(tx, said);
+  const pending = await pendingClosure(
+    tx,
+    said.flatMap(({ subject, links }) => [subject, ...links]),
+  );
+  const earlier = pending.map(({ line }) => parseEntry(line));
+
+  const fresh: { item: Said; entry: Entry; disclosures: string[] }[] = [];
+  for (const item of said) {
+    const identity = nameOf(item);
+    const before = known.get(identity);
+    if (before) {
+      if (!Buffer.from(before).equals(item.bodyHash))
+        rejections.set(item, conflict('another event with this station and number is stored'));
+      continue;
+    }
+    known.set(identity, item.bodyHash);
+    try {
+      fresh.push({ item, ...item.sign() });
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      rejections.set(item, error.rejection);
+    }
+  }
+
+  const at = Math.floor(pipeline.now() / 60_000);
+  const entries = [...earlier, ...fresh.map(({ entry }) => entry)];
+  const world = new World(await readWorld(tx, keysOf(entries, [])));
+  const waiting = new Set<string>();
+  for (const entry of earlier) {
+    if (mustWait(entry, world, waiting)) waiting.add(`${entry.org} ${entry.subject}`);
+    await refereeEntry(entry, entry.org, 0, world, at, trusting);
+  }
+  const kept: typeof fresh = [];
+  const refusals: { entry: Entry; code: Refusal }[] = [];
+  for (const one of fresh) {
+    const { item, entry } = one;
+    const held = mustWait(entry, world, waiting);
+    const { refused } = await refereeEntry(entry, org, 0, world, at, nodeSuite);
+    if (refused && NOT_STORED.has(refused)) {
+      rejections.set(item, { code: refused, pointer: '', detail: refused });
+      continue;
+    }
+    kept.push(one);
+    if (held) waiting.add(`${entry.org} ${entry.subject}`);
+    else if (refused) refusals.push({ entry, code: refused });
+  }
+  await appendEvents(
+    tx,
+    kept.map(({ item, entry, disclosures }) => ({
+      entry,
+      disclosures,
+      line: canonical(entry),
+      bodyHash: item.bodyHash,
+    })),
+  );
+  await refuseByService(tx, refusals);
+  return rejections;
+}
+
+/** A taker's side before its giver's, or what the same organisation records of that box behind it, is not illegal: it waits. */
+function mustWait(entry: Entry, world: World, waiting: ReadonlySet<string>): boolean {
+  return (
+    waiting.has(`${entry.org} ${entry.subject}`) ||
+    awaitsGiver(entry, world.get<Subject>(keyOf.subject(entry.subject)))
+  );
+}
+
+const conflict = (detail: string): Rejection => ({ code: 'N_CONFLICT', pointer: '', detail });
+
+/** Everything pending that the state of these subjects may depend on, oldest first. */
+async function pendingClosure(tx: Db, subjects: readonly string[]): Promise<PendingEvent[]> {
+  const known = new Set(subjects);
+  for (;;) {
+    const pending = await pendingAbout(tx, [...known]);
+    const before = known.size;
+    for (const { subjects: touched } of pending) for (const subject of touched) known.add(subject);
+    if (known.size === before) return pending;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Values } from '@yaoji/chaincode/core';
+import { readState } from '../ledger/view.ts';
+import { isUnavailable } from '../ledger/errors.ts';
+import { readWorld, writeWorld } from '../store/world.ts';
+import type { Pipeline } from './context.ts';
+
+// Members, sites, stations and devices come onto the ledger through registrations, not through batches: what the mirror
+// lacks of them is read from the ledger once.
+const REGISTERED = /^(?:member|site|station)~/;
+
+/**
+ * Sees to it that the mirror holds what the ledger has under the registry keys among these. An unreachable ledger changes
+ * nothing: scanning goes on with what is known.
+ */
+export async function mirrorRegistry(
+  { pool, ledger, log }: Pipeline,
+  org: string,
+  keys: readonly string[],
+): Promise<void> {
+  const asked = keys.filter((key) => REGISTERED.test(key));
+  const known = await readWorld(pool, asked);
+  const missing = asked.filter((key) => known.get(key) === undefined);
+  if (missing.length === 0) return;
+  try {
+    await writeWorld(pool, await readState(ledger, org, missing));
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    log({ level: 'warn', what: 'registry not read: the ledger is unreachable' });
+  }
+}
+
+/** Reads keys of one organisation's registry anew, after a registration changed them. */
+export async function refreshRegistry(
+  { pool, ledger }: Pipeline,
+  org: string,
+  keys: readonly string[],
+): Promise<Values> {
+  const values = await readState(ledger, org, keys);
+  await writeWorld(pool, values);
+  return values;
+}

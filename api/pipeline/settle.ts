@@ -1,0 +1,118 @@
+import {
+  at as keyOf,
+  canonical,
+  keysOf,
+  readLines,
+  refereeBatch,
+  type Coordinate,
+  type Entry,
+  type Log,
+  type Values,
+  type Verdict,
+} from '@yaoji/chaincode/core';
+import { findBatch, VALID, type BatchTransaction } from '../ledger/submit.ts';
+import { readState } from '../ledger/view.ts';
+import { attemptsAfter, saveBatch, stopLog } from '../store/batches.ts';
+import { lockNames } from '../store/events.ts';
+import { withTransaction } from '../store/pool.ts';
+import { parsedValue, readWorld, writeWorld } from '../store/world.ts';
+import { trusting, type Pipeline } from './context.ts';
+
+/** The ledger's answer and our own recomputation differ, or the ledger has batches that are not ours: the log stops. */
+export class LogDiffers extends Error {}
+
+interface Judged {
+  entries: Entry[];
+  verdicts: Verdict[];
+  writes: [key: string, value: string][];
+  nodes: { at: Coordinate; hash: Uint8Array }[];
+  number: number;
+  checkpoint: string;
+}
+
+/** Judges a batch on the mirror exactly as the endorsers judged it on the ledger. Throws LogDiffers if the answers differ. */
+export async function judgeAgain(
+  pipeline: Pipeline,
+  org: string,
+  transaction: BatchTransaction,
+): Promise<Judged> {
+  const entries = readLines(transaction.lines);
+  const keys = keysOf(entries, [org]);
+  const mirrored = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
+  if (mirrored) return mirrored;
+  // A station may have been enrolled or revoked elsewhere: what the mirror knows of the registry is read anew, once.
+  const registry = keys.filter((key) => !/^(?:subject|window|log|token)~/.test(key));
+  await writeWorld(pipeline.pool, await readState(pipeline.ledger, org, registry));
+  const refreshed = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
+  if (refreshed) return refreshed;
+  throw new LogDiffers(
+    `the ledger's answer to batch ${transaction.after + 1} differs from the recomputed one`,
+  );
+}
+
+async function judgeOn(
+  { ledger }: Pipeline,
+  org: string,
+  { after, lines, at, answer }: BatchTransaction,
+  entries: (Entry | undefined)[],
+  values: Values,
+): Promise<Judged | undefined> {
+  const nodes: Judged['nodes'] = [];
+  const judged = await refereeBatch(
+    { channel: ledger.profile.channel, org, after, lines },
+    entries,
+    values,
+    at,
+    trusting,
+    (place, hash) => nodes.push({ at: place, hash }),
+  );
+  if (judged.answer.stale !== undefined || canonical(judged.answer) !== canonical(answer)) return undefined;
+  const { batch: number, checkpoint } = judged.answer;
+  // Our own entries are well formed: they were read when they were received.
+  return {
+    entries: entries as Entry[],
+    verdicts: judged.verdicts,
+    writes: judged.writes,
+    nodes,
+    number,
+    checkpoint,
+  };
+}
+
+/**
+ * Stores what a valid transaction settled: verdicts, records, the log's nodes, and the mirror of the state it wrote, in one
+ * transaction. A batch that is settled already changes nothing. Throws LogDiffers.
+ */
+export async function settle(pipeline: Pipeline, org: string, transaction: BatchTransaction): Promise<void> {
+  const decided = await withTransaction(pipeline.pool, async (tx) => {
+    await lockNames(tx, [keyOf.log(org)]);
+    const last = parsedValue<Log>(await readWorld(tx, [keyOf.log(org)]), keyOf.log(org))?.batch ?? 0;
+    if (last > transaction.after) return [];
+    const { entries, verdicts, writes, nodes, number, checkpoint } = await judgeAgain(
+      pipeline,
+      org,
+      transaction,
+    );
+    await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
+    await writeWorld(tx, writes);
+    return entries;
+  });
+  pipeline.decisions.announce(decided);
+}
+
+/** Settles the batch after this one if one of the attempts to write it went in. Returns whether one had. */
+export async function settleAttempt(pipeline: Pipeline, org: string, after: number): Promise<boolean> {
+  for (const txId of await attemptsAfter(pipeline.pool, org, after)) {
+    const found = await findBatch(pipeline.ledger, org, txId);
+    if (found?.code !== VALID) continue;
+    await settle(pipeline, org, found.transaction);
+    return true;
+  }
+  return false;
+}
+
+/** Stops a log and says why: nothing is written to it until a person has looked. */
+export async function stop({ pool, log }: Pipeline, org: string, { message }: LogDiffers): Promise<void> {
+  await stopLog(pool, org, message);
+  log({ level: 'error', what: 'log stopped', org, why: message });
+}

@@ -1,0 +1,111 @@
+import { organisationsWithPending } from '../store/events.ts';
+import { batch } from './batch.ts';
+import type { Pipeline } from './context.ts';
+import { LogDiffers, stop } from './settle.ts';
+
+// One loop per organisation. A nudge wakes it at once; without one it looks now and then, since another process of this
+// service may have stored something, or a held entry may have become ready.
+const LOOK_EVERY = 500;
+const MOST_BACK_OFF = 5_000;
+
+export interface Worker {
+  nudge(): void;
+  /** ends after the batch under way */
+  stop(): Promise<void>;
+  /** ms since the epoch of the last time the ledger answered; 0: not yet */
+  readonly answered: number;
+  /** whether the last try failed because of the ledger or the store */
+  readonly failing: boolean;
+}
+
+/** Runs batch → settle for every organisation of the ledger's profile, for ever; what fails is tried again. */
+export function startWorker(pipeline: Pipeline): Worker {
+  let stopped = false;
+  let answered = 0;
+  const failing = new Set<string>();
+  const wakers = new Map<string, () => void>();
+  const woken = new Set<string>();
+
+  const sleep = (org: string, ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      if (stopped || woken.delete(org)) return resolve();
+      const wake = (): void => {
+        clearTimeout(timer);
+        wakers.delete(org);
+        woken.delete(org);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      wakers.set(org, wake);
+    });
+
+  async function loop(org: string): Promise<void> {
+    let backOff = 0;
+    while (!stopped) {
+      try {
+        const settled = await turn(pipeline, org);
+        if (settled !== 'nothing') answered = pipeline.now();
+        backOff = 0;
+        failing.delete(org);
+        if (settled !== 'settled') await sleep(org, LOOK_EVERY);
+        else nudge(); // another organisation may have waited for this verdict
+      } catch (error) {
+        failing.add(org);
+        backOff = Math.min(MOST_BACK_OFF, backOff * 2 || 50);
+        pipeline.log({
+          level: 'warn',
+          what: 'batch failed',
+          org,
+          why: (error as Error).message,
+          again: backOff,
+        });
+        if (error instanceof LogDiffers) await stop(pipeline, org, error).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, backOff));
+      }
+    }
+  }
+
+  function nudge(): void {
+    for (const { mspId } of pipeline.ledger.profile.organisations) {
+      woken.add(mspId);
+      wakers.get(mspId)?.();
+    }
+  }
+
+  const loops = pipeline.ledger.profile.organisations.map(({ mspId }) => loop(mspId));
+  return {
+    nudge,
+    async stop() {
+      stopped = true;
+      nudge();
+      await Promise.all(loops);
+    },
+    get answered() {
+      return answered;
+    },
+    get failing() {
+      return failing.size > 0;
+    },
+  };
+}
+
+/** One turn for an organisation, unless another process of this service is at it. */
+async function turn(pipeline: Pipeline, org: string): Promise<'settled' | 'idle' | 'nothing'> {
+  const { pool } = pipeline;
+  if (!(await organisationsWithPending(pool)).includes(org)) return 'nothing';
+  const client = await pool.connect();
+  try {
+    const { rows } = await client.query<{ taken: boolean }>(
+      'select pg_try_advisory_lock(hashtextextended($1, 1)) as taken',
+      [`batch ${org}`],
+    );
+    if (!rows[0]!.taken) return 'nothing';
+    try {
+      return (await batch(pipeline, org)) ? 'settled' : 'idle';
+    } finally {
+      await client.query('select pg_advisory_unlock(hashtextextended($1, 1))', [`batch ${org}`]);
+    }
+  } finally {
+    client.release();
+  }
+}

@@ -1,0 +1,121 @@
+import { parseToken, type Reader, type Trust } from '@yaoji/chaincode/core';
+import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
+import { Client, type Pool } from 'pg';
+import { connectLedger } from './ledger/connect.ts';
+import { Decisions, type Pipeline } from './pipeline/context.ts';
+import { enrolStation, registerDevice, revokeStation } from './pipeline/enrol.ts';
+import { hostedKeysIn } from './pipeline/hosted-keys.ts';
+import { packagePage } from './pipeline/page.ts';
+import { prove } from './pipeline/prove.ts';
+import { receiptsOf } from './pipeline/receipts.ts';
+import { receive } from './pipeline/receive.ts';
+import { startWorker, type Worker } from './pipeline/worker.ts';
+import { findApiKey } from './store/api-keys.ts';
+import { stoppedLogs } from './store/batches.ts';
+import { countPending } from './store/events.ts';
+import { migrate } from './store/migrate.ts';
+import { openPool } from './store/pool.ts';
+import type { Config } from './config.ts';
+import type { Health, Principal, Service } from './service.ts';
+
+/** The service with everything it started. */
+export interface RunningService {
+  service: Service;
+  stop(): Promise<void>;
+}
+
+/** What the pipeline and the store tell: one structured line each. */
+export type Log = Pipeline['log'];
+
+/**
+ * Migrates the store, connects the ledger and starts the workers: the one place that news things up. `publicUrl` is asked
+ * for when it is needed, since a free port is known only after listening.
+ */
+export async function startService(config: Config, publicUrl: () => string, log: Log): Promise<RunningService> {
+  const profile = readProfile(config.ledgerProfile);
+  if (profile.development && config.production)
+    throw new Error('this is a development ledger, where one operator holds every key: production refuses it');
+
+  await migrateStore(config.databaseUrl, log);
+  const onError = (error: Error): void => log({ level: 'warn', what: 'store connection lost', why: error.message });
+  const pool = openPool(config.databaseUrl, { role: 'yaoji_app', max: 20, onError });
+  const ledger = connectLedger(profile);
+  let worker: Worker | undefined;
+  const pipeline: Pipeline = {
+    pool,
+    ledger,
+    keys: hostedKeysIn(config.stationKeys),
+    decisions: new Decisions(),
+    now: Date.now,
+    nudge: () => worker?.nudge(),
+    log,
+  };
+  worker = startWorker(pipeline);
+  return {
+    service: newService(pipeline, worker, trustOf(profile), publicUrl),
+    async stop() {
+      await worker.stop();
+      ledger.close();
+      await pool.end();
+    },
+  };
+}
+
+async function migrateStore(url: string, log: Log): Promise<void> {
+  const owner = new Client({ connectionString: url });
+  await owner.connect();
+  try {
+    for (const name of await migrate(owner)) log({ level: 'info', what: 'migrated', name });
+  } finally {
+    await owner.end();
+  }
+}
+
+function newService(pipeline: Pipeline, worker: Worker, trust: Trust, publicUrl: () => string): Service {
+  const { pool } = pipeline;
+  return {
+    receive: (principal, items) => receive(pipeline, principal, items),
+    async receipt({ org }, station, n) {
+      const found = (await receiptsOf(pool, [{ station, n }])).get(`${station} ${n}`);
+      return found?.org === org ? found.receipt : undefined;
+    },
+    bundle: (token: string, reader: Reader) => prove(pipeline, parseToken(token), reader),
+    packagePage: (token) => packagePage(pipeline, parseToken(token)),
+    enrolStation: (principal, request) => enrolStation(pipeline, principal, request),
+    revokeStation: (principal, station) => revokeStation(pipeline, principal, station),
+    registerDevice: (principal, device) => registerDevice(pipeline, principal, device),
+    async principal(key) {
+      const found = await findApiKey(pool, key);
+      const kind = pipeline.ledger.profile.organisations.find(({ mspId }) => mspId === found?.org)?.kind;
+      return found && kind && ({ ...found, kind } as Principal);
+    },
+    trust: () => trust,
+    health: () => health(pool, worker),
+    get publicUrl() {
+      return publicUrl();
+    },
+  };
+}
+
+async function health(pool: Pool, worker: Worker): Promise<Health> {
+  try {
+    const [pending, stopped] = await Promise.all([countPending(pool), stoppedLogs(pool)]);
+    return { store: true, ledger: !worker.failing, pending, stopped };
+  } catch {
+    return { store: false, ledger: !worker.failing, pending: 0, stopped: [] };
+  }
+}
+
+/** What a verifier of this ledger's bundles is to trust; on a development ledger no signature vouches for anybody else. */
+export function trustOf({ channel, chaincode, development, endorsements, organisations }: NetworkProfile): Trust {
+  const always = ['form', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion'] as const;
+  return {
+    mediaType: 'application/vnd.yaoji.trust.v1+json',
+    channel,
+    chaincode,
+    organisations: organisations.map(({ mspId, ca }) => ({ mspId, ca })),
+    threshold: endorsements,
+    required: development ? [...always] : [...always, 'endorsement', 'fresh'],
+    development,
+  };
+}
