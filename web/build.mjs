@@ -1,0 +1,25 @@
+// Bundles the page's script: web/dist/main.js (made by `tsc -b`) into web/public/app.js, and what it loads only where it has
+// to into chunks beside it. `node web/build.mjs`
+import { readdir, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const out = new URL('public/', import.meta.url);
+
+// Chunks carry a hash in their names: those of the last build would stay for ever.
+for (const name of await readdir(out)) if (/^app.*\.js(\.map)?$/.test(name)) await rm(new URL(name, out));
+
+await build({
+  entryPoints: { app: fileURLToPath(new URL('dist/main.js', import.meta.url)) },
+  outdir: fileURLToPath(out),
+  chunkNames: 'app-[hash]',
+  bundle: true,
+  splitting: true,
+  minify: true,
+  format: 'esm',
+  sourcemap: 'external',
+  // What the code uses is in these from 2022 on; older browsers leave the page as the server sent it: not checked.
+  target: ['chrome97', 'firefox104', 'safari15.4'],
+  legalComments: 'none',
+  logLevel: 'warning',
+});
