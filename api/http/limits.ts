@@ -1,0 +1,49 @@
+import type { Request, RequestHandler } from 'express';
+import { ipKeyGenerator, MemoryStore, rateLimit } from 'express-rate-limit';
+import { Problem } from './problems.ts';
+import { tokenOf } from './token.ts';
+
+/** How often one address may ask, per minute. */
+export interface Limits {
+  /** for one box */
+  perBox: number;
+  /** with a code that no box has, or with a key that is not good: above that it is guessing */
+  failures: number;
+}
+export const DEFAULT_LIMITS: Limits = { perBox: 120, failures: 120 };
+
+const MINUTE = 60_000;
+const tooMany = (): Problem => new Problem('TOO_MANY_REQUESTS', { headers: { 'Retry-After': '60' } });
+const addressOf = (req: Request): string => ipKeyGenerator(req.ip ?? '');
+
+/** For the routes of a box: how often one address asks for one box. */
+export const limitPerBox = ({ perBox }: Limits): RequestHandler =>
+  rateLimit({
+    windowMs: MINUTE,
+    limit: perBox,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    identifier: 'box',
+    keyGenerator: (req) => `${addressOf(req)} ${tokenOf(req) ?? ''}`,
+    handler: () => {
+      throw tooMany();
+    },
+  });
+
+/**
+ * Stops an address that was often answered with this status: 401 where keys are tried, 404 where codes are. Counts when the
+ * answer is known: rateLimit's own way counts every request under way as failed, and a centre's scanners share an address.
+ */
+export function limitFailures({ failures }: Limits, status: 401 | 404): RequestHandler {
+  const failed = new MemoryStore();
+  failed.init({ windowMs: MINUTE } as Parameters<MemoryStore['init']>[0]);
+  return async (req, res, next) => {
+    const address = addressOf(req);
+    const seen = await failed.get(address);
+    if (seen && seen.totalHits >= failures) throw tooMany();
+    res.once('finish', () => {
+      if (res.statusCode === status) void failed.increment(address);
+    });
+    next();
+  };
+}
