@@ -11,7 +11,7 @@ const LONE_SURROGATE = /\p{Cs}/u;
 
 /**
  * The canonical text of a value of strings, booleans, safe integers, dense arrays and plain objects; undefined members are
- * left out. Throws VALUE_NOT_ALLOWED with the place for anything else: floats, null, lone surrogates, nesting over 16.
+ * left out. Throws VALUE_NOT_ALLOWED with the place for anything else: floats, null, lone surrogates, a member __proto__, nesting over 16.
  */
 export function canonical(value: unknown): string {
   return write(value, '', 0);
@@ -47,16 +47,25 @@ function write(value: unknown, place: string, depth: number): string {
   for (const name of Object.keys(value).sort()) {
     const member = (value as Record<string, unknown>)[name];
     if (member === undefined) continue;
-    text += `${text ? ',' : ''}${write(name, place, depth)}:${write(member, `${place}/${name}`, depth + 1)}`;
+    const inside = `${place}/${escaped(name)}`;
+    // Libraries drop it on the way, and then two texts would be one value.
+    if (name === '__proto__') throw notAllowed(inside, 'a member of this name');
+    text += `${text ? ',' : ''}${write(name, place, depth)}:${write(member, inside, depth + 1)}`;
   }
   return `{${text}}`;
 }
+
+/** One step of a JSON pointer (RFC 6901 §3). */
+const escaped = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
 function notAllowed(place: string, what: string): TraceError {
   return new TraceError('VALUE_NOT_ALLOWED', `${what} cannot be hashed`, { place });
 }
 
-/** The value of a text that is canonical already. Throws JSON_BAD or JSON_NOT_CANONICAL; so duplicate names cannot pass. */
+/**
+ * The value of a text that is canonical already, so duplicate names cannot pass. Throws JSON_BAD, JSON_NOT_CANONICAL, or
+ * VALUE_NOT_ALLOWED for what canonical would not write.
+ */
 export function parseCanonical(text: string): Json {
   let value: Json;
   try {
@@ -120,7 +129,7 @@ class Parser {
       this.space();
       if (this.text[this.at] !== '"') throw this.bad(place, 'a name was expected');
       const name = this.string(place);
-      const inside = `${place}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      const inside = `${place}/${escaped(name)}`;
       if (name === '__proto__') throw this.bad(inside, 'this name is not allowed');
       if (Object.hasOwn(members, name)) throw this.bad(inside, 'this name stands twice');
       this.space();

@@ -35,6 +35,13 @@ const schema = z.strictObject({
 export function toRecord(value: unknown): Record {
   const record = checked(schema, value, 'RECORD_MALFORMED');
   try {
+    // The schemas leave open fields as they are: what could not have been hashed is no record.
+    canonical(record);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    throw new TraceError('RECORD_MALFORMED', error.message, { place: error.place, cause: error });
+  }
+  try {
     return { ...record, entry: toEntry(record.entry) };
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
