@@ -12,6 +12,8 @@ export interface Config {
   /** what the QR says before /p/; undefined: this server's own address */
   publicUrl: string | undefined;
   production: boolean;
+  /** whether /docs is served in production too */
+  docs: boolean;
 }
 
 /** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
@@ -30,6 +32,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     port: Number(env['PORT'] || 0),
     publicUrl: env['PUBLIC_URL']?.replace(/\/+$/, '') || undefined,
     production: env['NODE_ENV'] === 'production',
+    docs: env['DOCS'] === 'on',
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65_535)
     problems.push(`PORT is not a port: ${env['PORT']}`);

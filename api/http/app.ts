@@ -35,6 +35,8 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   const box = [secretUrl, limitFailures(most, 404), limitPerBox(most)];
   const boxReader = [...box, keyTries, authenticate(service, 'optional')];
 
+  const description = openApi();
+
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', [...trustProxy]);
@@ -57,7 +59,7 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   app.get('/healthz', getHealthz);
   app.get('/readyz', getReadyz(service));
   app.get('/problems/:code', getProblem);
-  app.get('/openapi.json', (_req, res) => res.json(openApi()));
+  app.get('/openapi.json', (_req, res) => res.json(description));
   if (docs) {
     app.get('/docs', docsPolicy, getDocs);
     app.get('/docs/start.js', getDocsStart);

@@ -1,5 +1,5 @@
 import { fromUtf8, parseJson, TraceError, type Json } from '@yaoji/chaincode/core';
-import express, { type RequestHandler } from 'express';
+import { raw, type RequestHandler } from 'express';
 import { Problem } from './problems.ts';
 
 /** A body may be this long, in bytes. */
@@ -18,7 +18,7 @@ const requireJson: RequestHandler = (req, _res, next) => {
  */
 export const readBody: RequestHandler[] = [
   requireJson,
-  express.raw({ type: () => true, limit: MAX_BODY, inflate: false }),
+  raw({ type: () => true, limit: MAX_BODY, inflate: false }),
 ];
 
 /** The value of a body that `readBody` read: strict UTF-8, strict JSON. Throws a Problem with the place. */

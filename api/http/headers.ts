@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import helmet from 'helmet';
+import helmet, { contentSecurityPolicy } from 'helmet';
 
 // Helmet's own policy would upgrade requests, which breaks a centre's network without HTTPS, and let styles stand inline.
 const POLICY = {
@@ -29,7 +29,7 @@ export const securityHeaders = (publicUrl: string): RequestHandler[] => [
 ];
 
 /** The documentation page's own policy: Swagger UI writes styles into its elements. */
-export const docsPolicy: RequestHandler = helmet.contentSecurityPolicy({
+export const docsPolicy: RequestHandler = contentSecurityPolicy({
   useDefaults: false,
   directives: { ...POLICY, 'style-src': ["'self'", "'unsafe-inline'"] },
 });

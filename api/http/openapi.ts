@@ -13,7 +13,7 @@ const ok = (description: string, schema: string, type = 'application/json'): Sch
 const file = (description: string, type: string): Schema => ({ description, content: { [type]: {} } });
 
 const codes = Object.keys(PROBLEM_TITLES) as ProblemCode[];
-const statuses = [...new Set(codes.map(statusOf))].sort((a, b) => a - b);
+const statuses = [...new Set(codes.map(statusOf))].toSorted((a, b) => a - b);
 
 /** One response per status, which lists every code that it may have. */
 const problemResponses = Object.fromEntries(

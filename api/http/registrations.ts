@@ -1,7 +1,7 @@
 import { ROLES, stationSchema, type Json, type Role } from '@yaoji/chaincode/core';
 import type { RequestHandler } from 'express';
 import * as z from 'zod/mini';
-import type { Service, StationRequest } from '../service.ts';
+import type { Service } from '../service.ts';
 import { jsonOf } from './body.ts';
 import { schemaProblem } from './problems.ts';
 import { principalOf } from './context.ts';
@@ -25,8 +25,9 @@ export const deviceRequestSchema = z.strictObject({
 export const postStation =
   (service: Service): RequestHandler =>
   async (req, res) => {
-    const request = parsed(stationRequestSchema, jsonOf(req));
-    res.status(201).json(await service.enrolStation(principalOf(res), request as StationRequest));
+    const { key: given, ...request } = parsed(stationRequestSchema, jsonOf(req));
+    const station = given === undefined ? request : { ...request, key: given };
+    res.status(201).json(await service.enrolStation(principalOf(res), station));
   };
 
 /** POST /v1/stations/{station}/revoke: what it says from now on is refused. Again: no change. */

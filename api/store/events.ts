@@ -150,6 +150,8 @@ export interface EventStatus {
   org: string;
   step: string;
   subject: string;
+  /** the entry's canonical JSON */
+  entry: string;
   said_by: 'ledger' | 'service' | null;
   code: string | null;
   index: number | null;
@@ -163,7 +165,7 @@ export async function eventStatuses(
   identities: readonly { station: string; n: number }[],
 ): Promise<EventStatus[]> {
   const { rows } = await db.query<Omit<EventStatus, 'n' | 'index'> & { n: string; index: string | null }>(
-    `select e.station, e.n, e.org, e.step, e.subject, v.said_by, v.code, r.index, r.leaf, r.body
+    `select e.station, e.n, e.org, e.step, e.subject, e.entry, v.said_by, v.code, r.index, r.leaf, r.body
      from unnest($1::text[], $2::bigint[]) as asked (station, n)
      join event e using (station, n) left join verdict v using (station, n) left join record r using (station, n)`,
     [identities.map(({ station }) => station), identities.map(({ n }) => n)],

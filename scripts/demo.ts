@@ -1,0 +1,58 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { fetchBundle, fetchTrust } from './client.ts';
+import { findInstance, startInstance, type Access } from './instance.ts';
+import { playAloud, say } from './play-aloud.ts';
+
+const USAGE = 'usage: npm run demo -- --out DIR [--data DIR]';
+
+/**
+ * Plays the reference prescription against the instance that runs from --data (default .yaoji), or against one that it starts
+ * for itself, and writes what the box's holder would have: bundle, trust, token and label.
+ */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { out: { type: 'string' }, data: { type: 'string', default: '.yaoji' } },
+  });
+  if (!values.out) throw new Error(USAGE);
+  const running = await findInstance(values.data);
+  if (running) return demonstrate(running, values.out);
+
+  say('no running instance found: starting one for this demonstration');
+  const folder = await mkdtemp(join(tmpdir(), 'yaoji-demo-'));
+  const instance = await startInstance({ folder, publicUrl: process.env['PUBLIC_URL'], log: say });
+  try {
+    await demonstrate(instance.access, values.out);
+  } finally {
+    await instance.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function demonstrate(access: Access, out: string): Promise<void> {
+  const played = await playAloud(access);
+  const folder = resolve(out);
+  mkdirSync(folder, { recursive: true });
+  const write = (name: string, content: string | Uint8Array): void =>
+    writeFileSync(join(folder, name), content);
+  write('bundle.json', `${JSON.stringify(await fetchBundle(access.url, played.token))}\n`);
+  write('trust.json', `${JSON.stringify(await fetchTrust(access.url), null, 2)}\n`);
+  write('token.txt', `${played.token}\n`);
+  for (const kind of ['svg', 'png']) {
+    const label = await fetch(`${access.url}/v1/packages/${played.token}/label.${kind}`);
+    if (!label.ok) throw new Error(`the label was not made: ${label.status}`);
+    write(`label.${kind}`, new Uint8Array(await label.arrayBuffer()));
+  }
+  say(`\nwritten to ${out}: bundle.json trust.json token.txt label.svg label.png`);
+  say(
+    `check it offline: npx yaoji verify ${join(out, 'bundle.json')} --trust ${join(out, 'trust.json')} --token ${played.token}`,
+  );
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,204 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { connectLedger } from '@yaoji/api/ledger/connect';
+import { register } from '@yaoji/api/ledger/register';
+import { RegistrationRefused } from '@yaoji/api/service';
+import { createApiKey } from '@yaoji/api/store/api-keys';
+import { openPool } from '@yaoji/api/store/pool';
+import { DEFAULT_RULE_SET, type Kind } from '@yaoji/chaincode/core';
+import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
+import { startPostgres } from './postgres.ts';
+import { stopAll, supervise, type Supervised } from './supervise.ts';
+
+// A whole Yaoji on one machine: store, ledger with the contract, API and pages, each a process of its own.
+
+/** An organisation's keys to the API, and the one site that its stations stand at. */
+export interface OrganisationAccess {
+  org: string;
+  kind: Kind;
+  site: string;
+  /** API keys, `id.secret` */
+  recorder: string;
+  registrar: string;
+}
+/** What a program needs to use a running instance. */
+export interface Access {
+  url: string;
+  organisations: OrganisationAccess[];
+}
+
+export interface InstanceOptions {
+  /** where everything is kept; starting again with the same folder goes on with the same data */
+  folder: string;
+  /** a port for the API; 0 or none: a free one */
+  port?: number;
+  /** what the QR says before /p/ */
+  publicUrl?: string | undefined;
+  /** a database to use instead of starting one */
+  databaseUrl?: string | undefined;
+  /** `NAME:KIND,…` of the ledger's members; four of them if not said */
+  organisations?: string;
+  log: (line: string) => void;
+}
+export interface Instance {
+  access: Access;
+  /** the owner's connection string */
+  databaseUrl: string;
+  profile: NetworkProfile;
+  /** the processes, by name: to be killed by tests */
+  ledger: Supervised;
+  api: Supervised;
+  /** resolves with the name of the first part that ended without being asked to */
+  ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+const at = (specifier: string): string => fileURLToPath(import.meta.resolve(specifier));
+const NAMES: Readonly<Record<Kind, { zh: string; en: string }>> = {
+  hospital: { zh: '示范中医院', en: 'Demonstration Hospital' },
+  decoction: { zh: '示范煎药中心', en: 'Demonstration Decoction Centre' },
+  courier: { zh: '示范快递', en: 'Demonstration Courier' },
+  regulator: { zh: '示范监管机构', en: 'Demonstration Regulator' },
+};
+
+/** Starts what is not there yet and goes on with what is. When it fails it stops whatever it had started. */
+export async function startInstance(options: InstanceOptions): Promise<Instance> {
+  const { folder, log } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const started: { stop(): Promise<void> }[] = [];
+  try {
+    return await start(options, folder, log, started);
+  } catch (error) {
+    await stopAll(started);
+    throw error;
+  }
+}
+
+async function start(
+  options: InstanceOptions,
+  folder: string,
+  log: (line: string) => void,
+  started: { stop(): Promise<void> }[],
+): Promise<Instance> {
+  const ended: Promise<string>[] = [];
+  let databaseUrl = options.databaseUrl;
+  if (databaseUrl === undefined) {
+    const postgres = await startPostgres({ folder: join(folder, 'postgres'), log });
+    started.push(postgres);
+    ended.push(postgres.exited.then(() => 'PostgreSQL'));
+    databaseUrl = postgres.url;
+  }
+
+  const ledger = supervise({
+    name: 'ledger',
+    script: at('@yaoji/network/local/main'),
+    args: [
+      '--folder',
+      join(folder, 'ledger'),
+      '--chaincode',
+      at('@yaoji/chaincode/package.json').replace(/\/package\.json$/, ''),
+      ...(options.organisations ? ['--organisations', options.organisations] : []),
+    ],
+    env: process.env,
+    logFile: join(folder, 'log', 'ledger.log'),
+  });
+  started.push(ledger);
+  ended.push(ledger.exited.then(() => 'the ledger'));
+  const { profile: profilePath } = (await ledger.ready) as { profile: string };
+  const profile = readProfile(profilePath);
+  await found(profile);
+
+  const api = supervise({
+    name: 'api',
+    script: at('@yaoji/api/main'),
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      LEDGER_PROFILE: profilePath,
+      STATION_KEYS: join(folder, 'station-keys'),
+      PORT: String(options.port ?? 0),
+      ...(options.publicUrl ? { PUBLIC_URL: options.publicUrl } : {}),
+    },
+    logFile: join(folder, 'log', 'api.log'),
+  });
+  started.push(api);
+  ended.push(api.exited.then(() => 'the API'));
+  const { url } = (await api.ready) as { url: string };
+  const access = await accessOf(join(folder, 'access.json'), databaseUrl, profile, url);
+  return {
+    access,
+    databaseUrl,
+    profile,
+    ledger,
+    api,
+    ended: Promise.race(ended),
+    async stop() {
+      await stopAll(started);
+    },
+  };
+}
+
+const siteOf = (org: string): string => `${org.replace(/MSP$/, '').toLowerCase()}-1`;
+
+/** Names the members and registers a site for each. What is there already stays. */
+async function found(profile: NetworkProfile): Promise<void> {
+  const ledger = connectLedger(profile);
+  try {
+    const members = profile.organisations.map(({ mspId, kind }, i) => {
+      const { zh, en } = NAMES[kind];
+      const twin = profile.organisations.slice(0, i).filter((other) => other.kind === kind).length;
+      const suffix = twin ? ` ${twin + 1}` : '';
+      return { org: mspId, kind, zh: zh + suffix, en: en + suffix };
+    });
+    await register(ledger, members[0]!.org, 'Found', members).catch((error: unknown) => {
+      if (!(error instanceof RegistrationRefused && error.code === 'ALREADY_FOUNDED')) throw error;
+    });
+    for (const { org, zh, en } of members)
+      await register(ledger, org, 'PutSite', { site: siteOf(org), zh, en, rules: DEFAULT_RULE_SET });
+  } finally {
+    ledger.close();
+  }
+}
+
+/** The organisations' API keys: made once per folder, since only their hashes are stored. */
+async function accessOf(
+  file: string,
+  databaseUrl: string,
+  profile: NetworkProfile,
+  url: string,
+): Promise<Access> {
+  if (existsSync(file)) {
+    const { organisations } = JSON.parse(readFileSync(file, 'utf8')) as Access;
+    return writeAccess(file, { url, organisations });
+  }
+  const pool = openPool(databaseUrl, { role: 'yaoji_app', max: 1, onError: () => {} });
+  try {
+    const organisations: OrganisationAccess[] = [];
+    for (const { mspId: org, kind } of profile.organisations) {
+      const site = siteOf(org);
+      const { key: recorder } = await createApiKey(pool, { org, site, role: 'recorder' });
+      const { key: registrar } = await createApiKey(pool, { org, site, role: 'registrar' });
+      organisations.push({ org, kind, site, recorder, registrar });
+    }
+    return writeAccess(file, { url, organisations });
+  } finally {
+    await pool.end();
+  }
+}
+
+function writeAccess(file: string, access: Access): Access {
+  writeFileSync(file, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
+  return access;
+}
+
+/** The access to an instance that runs from this folder; undefined when none answers. */
+export async function findInstance(folder: string): Promise<Access | undefined> {
+  try {
+    const access = JSON.parse(readFileSync(join(folder, 'access.json'), 'utf8')) as Access;
+    const answer = await fetch(`${access.url}/healthz`, { signal: AbortSignal.timeout(2_000) });
+    return answer.ok ? access : undefined;
+  } catch {
+    return undefined;
+  }
+}
