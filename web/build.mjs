@@ -6,13 +6,13 @@ import { build } from 'esbuild';
 
 const out = new URL('public/', import.meta.url);
 
-// Chunks carry a hash in their names: those of the last build would stay for ever.
+// A chunk that is no longer made would stay for ever.
 for (const name of await readdir(out)) if (/^app.*\.js(\.map)?$/.test(name)) await rm(new URL(name, out));
 
 await build({
   entryPoints: { app: fileURLToPath(new URL('dist/main.js', import.meta.url)) },
   outdir: fileURLToPath(out),
-  chunkNames: 'app-[hash]',
+  chunkNames: 'app-[name]',
   bundle: true,
   splitting: true,
   minify: true,

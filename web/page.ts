@@ -106,9 +106,9 @@ function documentOf(title: Words, ...pieces: (Piece | undefined)[]): string {
       h('meta', { name: 'referrer', content: 'no-referrer' }),
       h('meta', { name: 'color-scheme', content: 'light dark' }),
       h('meta', { name: 'format-detection', content: 'telephone=no' }),
-      h('link', { rel: 'icon', href: '/icon.svg', type: 'image/svg+xml' }),
-      h('link', { rel: 'stylesheet', href: '/style.css' }),
-      h('script', { type: 'module', src: '/app.js' }),
+      h('link', { rel: 'icon', href: '/assets/icon.svg', type: 'image/svg+xml' }),
+      h('link', { rel: 'stylesheet', href: '/assets/style.css' }),
+      h('script', { type: 'module', src: '/assets/app.js' }),
     ),
     h(
       'body',
