@@ -18,7 +18,7 @@ export interface Scene {
   subject: State | undefined;
   /** the states of the entry's links, in their order */
   links: readonly (State | 'unseen' | undefined)[];
-  kindOf(org: string): Kind | 'unseen' | undefined;
+  kindOf: (org: string) => Kind | 'unseen' | undefined;
   /** whether the entry's token already stands on a package */
   tokenUsed: boolean;
 }
@@ -60,8 +60,10 @@ export function judge(entry: Entry, scene: Scene, at: number, rules: RuleSet): J
     const stranger = notTheirs(rule, subject, entry.org);
     if (stranger) return refused(stranger);
     const { phase } = subject.own;
+    // A handover takes a box back behind IN_CUSTODY: that a carrier once had it is what its note needs to have been reached.
     const reached =
-      rule.moves === 'note' && rankOf(subject.kind, phase) >= rankOf(subject.kind, rule.when[0]!);
+      rule.moves === 'note' &&
+      (rule.whose === 'carrier' || rankOf(subject.kind, phase) >= rankOf(subject.kind, rule.when[0]!));
     if (!rule.when.includes(phase) && !reached) return refused('STEP_NOT_LEGAL');
   }
   for (const need of rule.needs) {
@@ -134,7 +136,7 @@ function notTheirs(rule: Rule, subject: State, org: string): Refusal | undefined
       return box.own.carriers.includes(org) ? undefined : 'NOT_CUSTODIAN';
     case 'taker':
       return box.own.handover === undefined || box.own.handover.to === org ? undefined : 'NOT_NAMED';
-    case undefined:
+    default:
       return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import type { Need } from './case.ts';
 import { openFindings } from './findings.ts';
-import { rankOf, type FulOwn, type Plan, type Stage } from './state.ts';
+import { rankOf, runOf, type FulOwn, type Plan, type Stage } from './state.ts';
 
 // The conditions that the table's rows name. Each is one question with one answer; a linked subject that cannot be seen
 // (in a bundle) leaves its question open.
@@ -62,11 +62,17 @@ export const soakIsPossible: Need<'FUL'> = ({ own, time }) =>
 
 type OfStage = { run: string; stage: 'FIRST' | 'SECOND' };
 const stageOf = (own: FulOwn, { run, stage }: OfStage): Stage | undefined =>
-  stage === 'FIRST' ? own.runs[run]?.first : own.runs[run]?.second;
+  stage === 'FIRST' ? runOf(own, run)?.first : runOf(own, run)?.second;
+
+export const deviceIsTheCentres: Need<'FUL'> = ({ devs, org }) =>
+  when(
+    [...devs.values()].some((device) => device.org !== org),
+    'NOT_OPENER',
+  );
 
 /** FIRST begins a new run on an idle, clean device; SECOND goes on with the run and the device that it holds. */
 export const stageMayStart: Need<'FUL', OfStage> = (c) => {
-  const run = c.own.runs[c.open.run];
+  const run = runOf(c.own, c.open.run);
   const device = c.links[0]!;
   const state = c.devs.get(device)?.linked;
   if (c.open.stage === 'FIRST')
@@ -86,19 +92,19 @@ export const stageMayStart: Need<'FUL', OfStage> = (c) => {
 export const stageIs =
   (phase: Stage['is']): Need<'FUL', OfStage> =>
   ({ own, open }) =>
-    when(own.runs[open.run] === undefined, 'RUN_UNKNOWN') ??
+    when(runOf(own, open.run) === undefined, 'RUN_UNKNOWN') ??
     when(stageOf(own, open)?.is !== phase, 'STAGE_NOT_LEGAL');
 
 /** For notes: the stage was started once; that it has gone on meanwhile only makes the note late. */
 export const stageWasStarted: Need<'FUL', OfStage> = ({ own, open }) =>
-  when(own.runs[open.run] === undefined, 'RUN_UNKNOWN') ??
+  when(runOf(own, open.run) === undefined, 'RUN_UNKNOWN') ??
   when(stageOf(own, open) === undefined, 'STAGE_NOT_LEGAL');
 
 export const firstStageWasStarted: Need<'FUL', { run: string }> = ({ own, open }) =>
-  when(own.runs[open.run] === undefined, 'RUN_UNKNOWN');
+  when(runOf(own, open.run) === undefined, 'RUN_UNKNOWN');
 
 export const deviceIsTheRuns: Need<'FUL', { run: string }> = ({ own, open, links }) =>
-  when(own.runs[open.run]?.device !== links[0], 'DEVICE_DIFFERS');
+  when(runOf(own, open.run)?.device !== links[0], 'DEVICE_DIFFERS');
 
 export const everyStageIsStrained: Need<'FUL'> = ({ own }) =>
   when(

@@ -79,6 +79,10 @@ export interface FulOwn {
   /** open deviations, by check id, sorted */
   deviations: string[];
 }
+/** The run of this name. Names are the centres' own: `constructor` is one like any other. */
+export const runOf = (own: FulOwn, run: string): Run | undefined =>
+  Object.hasOwn(own.runs, run) ? own.runs[run] : undefined;
+
 export interface FulLinked {
   /** the packages that carry a label, sorted */
   labelled: string[];

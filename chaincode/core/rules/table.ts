@@ -3,7 +3,16 @@ import type { Case, Fields, Need, Shape } from './case.ts';
 import type { Mark } from './codes.ts';
 import * as f from './fields.ts';
 import * as need from './needs.ts';
-import type { FulOwn, HerbKind, Kind, Run, Stage, State, SubjectKind } from './state.ts';
+import {
+  runOf,
+  type FulOwn,
+  type HerbKind,
+  type Kind,
+  type Run,
+  type Stage,
+  type State,
+  type SubjectKind,
+} from './state.ts';
 import { parseMinute } from '../time.ts';
 
 // THE RULES. One row per step: who may record it, about what, when, what it must agree with, what it changes, which fields
@@ -327,10 +336,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     whose: 'opener',
     when: ['SOAKED', 'BOILING'],
     moves: 'BOILING',
-    after: ({ own, open }) => own.runs[open.run]?.moved ?? own.soakEnded!,
+    after: ({ own, open }) => runOf(own, open.run)?.moved ?? own.soakEnded!,
     open: { run: f.id, stage: f.stage },
     sealed: { deviceId: internal(f.id), waterMl: shown(f.int(1, 200_000)) },
-    needs: [need.stageMayStart],
+    needs: [need.deviceIsTheCentres, need.stageMayStart],
     does: (c) => {
       const { own, open, time, subject, links } = c;
       const stage: Stage = { is: 'STARTED', started: time };
@@ -406,7 +415,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     whose: 'opener',
     when: ['BOILING'],
     moves: 'part',
-    after: ({ own, open }) => own.runs[open.run]?.moved ?? own.moved,
+    after: ({ own, open }) => runOf(own, open.run)?.moved ?? own.moved,
     open: { run: f.id, stage: f.stage },
     sealed: {
       peakTempDeciC: shown(f.tempDeciC),
@@ -433,7 +442,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     whose: 'opener',
     when: ['BOILING'],
     moves: 'part',
-    after: ({ own, open }) => own.runs[open.run]?.moved ?? own.moved,
+    after: ({ own, open }) => runOf(own, open.run)?.moved ?? own.moved,
     open: { run: f.id, stage: f.stage },
     sealed: { volumeMl: shown(f.int(1, 200_000)) },
     needs: [need.stageIs('ENDED')],
