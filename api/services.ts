@@ -16,12 +16,12 @@ import { countPending } from './store/events.ts';
 import { migrate } from './store/migrate.ts';
 import { openPool } from './store/pool.ts';
 import type { Config } from './config.ts';
-import type { Health, Principal, Service } from './service.ts';
+import type { Health, Service } from './service.ts';
 
 /** The service with everything it started. */
 export interface RunningService {
   service: Service;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** What the pipeline and the store tell: one structured line each. */
@@ -31,13 +31,20 @@ export type Log = Pipeline['log'];
  * Migrates the store, connects the ledger and starts the workers: the one place that news things up. `publicUrl` is asked
  * for when it is needed, since a free port is known only after listening.
  */
-export async function startService(config: Config, publicUrl: () => string, log: Log): Promise<RunningService> {
+export async function startService(
+  config: Config,
+  publicUrl: () => string,
+  log: Log,
+): Promise<RunningService> {
   const profile = readProfile(config.ledgerProfile);
   if (profile.development && config.production)
-    throw new Error('this is a development ledger, where one operator holds every key: production refuses it');
+    throw new Error(
+      'this is a development ledger, where one operator holds every key: production refuses it',
+    );
 
   await migrateStore(config.databaseUrl, log);
-  const onError = (error: Error): void => log({ level: 'warn', what: 'store connection lost', why: error.message });
+  const onError = (error: Error): void =>
+    log({ level: 'warn', what: 'store connection lost', why: error.message });
   const pool = openPool(config.databaseUrl, { role: 'yaoji_app', max: 20, onError });
   const ledger = connectLedger(profile);
   let worker: Worker | undefined;
@@ -87,7 +94,7 @@ function newService(pipeline: Pipeline, worker: Worker, trust: Trust, publicUrl:
     async principal(key) {
       const found = await findApiKey(pool, key);
       const kind = pipeline.ledger.profile.organisations.find(({ mspId }) => mspId === found?.org)?.kind;
-      return found && kind && ({ ...found, kind } as Principal);
+      return found && kind && { ...found, kind };
     },
     trust: () => trust,
     health: () => health(pool, worker),
@@ -107,7 +114,13 @@ async function health(pool: Pool, worker: Worker): Promise<Health> {
 }
 
 /** What a verifier of this ledger's bundles is to trust; on a development ledger no signature vouches for anybody else. */
-export function trustOf({ channel, chaincode, development, endorsements, organisations }: NetworkProfile): Trust {
+export function trustOf({
+  channel,
+  chaincode,
+  development,
+  endorsements,
+  organisations,
+}: NetworkProfile): Trust {
   const always = ['form', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion'] as const;
   return {
     mediaType: 'application/vnd.yaoji.trust.v1+json',

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,6 +23,8 @@ async function main(): Promise<void> {
 
   say('no running instance found: starting one for this demonstration');
   const folder = await mkdtemp(join(tmpdir(), 'yaoji-demo-'));
+  // PostgreSQL does not run as root: where we do, its user must be able to enter.
+  await chmod(folder, 0o755);
   const instance = await startInstance({ folder, publicUrl: process.env['PUBLIC_URL'], log: say });
   try {
     await demonstrate(instance.access, values.out);

@@ -65,7 +65,7 @@ const NAMES: Readonly<Record<Kind, { zh: string; en: string }>> = {
 /** Starts what is not there yet and goes on with what is. When it fails it stops whatever it had started. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
   const { folder, log } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(folder, { recursive: true });
   const started: { stop(): Promise<void> }[] = [];
   try {
     return await start(options, folder, log, started);

@@ -18,17 +18,20 @@ export function contractError(error: unknown): ContractError | undefined {
   return undefined;
 }
 
+const UNAVAILABLE: readonly number[] = [
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.CANCELLED,
+  status.RESOURCE_EXHAUSTED,
+];
+const ABORTED: number = status.ABORTED;
+
 /** Whether the ledger could not be reached or did not answer in time, so that asking again later is the only answer. */
 export function isUnavailable(error: unknown): boolean {
-  return (
-    error instanceof GatewayError &&
-    [status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED, status.RESOURCE_EXHAUSTED].includes(
-      error.code,
-    )
-  );
+  return error instanceof GatewayError && UNAVAILABLE.includes(error.code);
 }
 
 /** Whether endorsers answered differently because they stand at different heights: endorsing again at once helps. */
 export function isDisagreement(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === status.ABORTED && contractError(error) === undefined;
+  return error instanceof GatewayError && error.code === ABORTED && contractError(error) === undefined;
 }

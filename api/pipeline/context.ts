@@ -12,10 +12,10 @@ export interface Pipeline {
   keys: HostedKeys;
   decisions: Decisions;
   /** the service's clock, ms since the epoch */
-  now(): number;
+  now: () => number;
   /** tells the workers that something may be ready to be written */
-  nudge(): void;
-  log(event: { level: 'info' | 'warn' | 'error'; what: string; [detail: string]: unknown }): void;
+  nudge: () => void;
+  log: (event: { level: 'info' | 'warn' | 'error'; what: string; [detail: string]: unknown }) => void;
 }
 
 /** The suite for entries that are already known to be signed: receive has verified them, and the ledger does so again. */

@@ -1,4 +1,11 @@
-import { at as keyOf, parseDisclosure, RULES, type Member, type State, type Subject } from '@yaoji/chaincode/core';
+import {
+  at as keyOf,
+  parseDisclosure,
+  RULES,
+  type Member,
+  type State,
+  type Subject,
+} from '@yaoji/chaincode/core';
 import type { PackagePage } from '../service.ts';
 import { pendingAbout } from '../store/events.ts';
 import type { TrailRecord } from '../store/trails.ts';

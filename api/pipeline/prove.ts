@@ -69,7 +69,12 @@ export async function prove(pipeline: Pipeline, token: string, reader: Reader): 
   }
 }
 
-async function assemble(pipeline: Pipeline, box: string, token: string, reader: Reader): Promise<Bundle | undefined> {
+async function assemble(
+  pipeline: Pipeline,
+  box: string,
+  token: string,
+  reader: Reader,
+): Promise<Bundle | undefined> {
   const trails = await boxTrails(pipeline, box);
   const org = trails[1]!.records[0]!.record.entry.org;
   const heads = await takeView(pipeline.ledger, org, headKeys(trails, token));

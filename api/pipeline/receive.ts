@@ -116,11 +116,7 @@ async function waitForRaces({ pool, decisions }: Pipeline, stored: readonly Said
   const waits = racing.map((item) => decisions.wait(item, WAIT));
   // The verdict may have been announced before we listened; a held one will not come in time.
   const receipts = await receiptsOf(pool, racing);
-  await Promise.all(
-    racing.map((item, i) =>
-      receipts.get(nameOf(item))!.receipt.outcome === 'pending' ? waits[i] : undefined,
-    ),
-  );
+  await Promise.all(waits.filter((_, i) => receipts.get(nameOf(racing[i]!))!.receipt.outcome === 'pending'));
 }
 
 const registryKeys = ({ org }: Principal, said: readonly Said[]): string[] => [

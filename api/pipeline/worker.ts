@@ -20,7 +20,7 @@ export interface Worker {
 
 /** Runs batch → settle for every organisation of the ledger's profile, for ever; what fails is tried again. */
 export function startWorker(pipeline: Pipeline): Worker {
-  let stopped = false;
+  const stopping = new AbortController();
   let answered = 0;
   const failing = new Set<string>();
   const wakers = new Map<string, () => void>();
@@ -28,7 +28,7 @@ export function startWorker(pipeline: Pipeline): Worker {
 
   const sleep = (org: string, ms: number): Promise<void> =>
     new Promise((resolve) => {
-      if (stopped || woken.delete(org)) return resolve();
+      if (stopping.signal.aborted || woken.delete(org)) return resolve();
       const wake = (): void => {
         clearTimeout(timer);
         wakers.delete(org);
@@ -41,7 +41,7 @@ export function startWorker(pipeline: Pipeline): Worker {
 
   async function loop(org: string): Promise<void> {
     let backOff = 0;
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       try {
         const settled = await turn(pipeline, org);
         if (settled !== 'nothing') answered = pipeline.now();
@@ -76,7 +76,7 @@ export function startWorker(pipeline: Pipeline): Worker {
   return {
     nudge,
     async stop() {
-      stopped = true;
+      stopping.abort();
       nudge();
       await Promise.all(loops);
     },

@@ -4,12 +4,12 @@
  */
 export interface Suite {
   /** SHA-256 (FIPS 180-4): 32 bytes. Synchronous: an awaited digest per tree node would cost more than the hash. */
-  sha256(bytes: Uint8Array): Uint8Array;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
   /**
    * Whether an ECDSA P-256 signature over the SHA-256 of `message` holds. `key`: DER SubjectPublicKeyInfo, 91 bytes;
    * `signature`: r ‖ s, 64 bytes. Callers have checked low-S already. Never throws for bad keys or signatures: false.
    */
-  verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+  readonly verify: (key: Uint8Array, message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 }
 
 /** The name of the one suite there is: ECDSA P-256 over SHA-256 (FIPS 186-5), as JOSE calls it (RFC 7518 §3.4). */

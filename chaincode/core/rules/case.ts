@@ -21,7 +21,7 @@ export interface Case<K extends SubjectKind, Open = unknown> {
   ful: State<'FUL'> | undefined;
   devs: ReadonlyMap<string, State<'DEV'>>;
   /** what kind of member an organisation is; undefined: none; 'unseen': cannot be seen */
-  kindOf(org: string): Kind | 'unseen' | undefined;
+  kindOf: (org: string) => Kind | 'unseen' | undefined;
   /** whether the token of this label already stands on another package */
   tokenUsed: boolean;
 }
