@@ -1,14 +1,14 @@
-import { parseToken, toHex, verify, type Report, type Suite } from '@yaoji/chaincode/core';
+import { parseToken, toHex, verify, type Outcome, type Suite } from '@yaoji/chaincode/core';
 import { config } from 'zod/mini';
 import { storyOf } from './bundle-story.ts';
 import { domOf } from './dom.ts';
 import type { Piece } from './element.ts';
 import { rememberLargeType } from './large-type.ts';
 import { loadBundle, loadTrust, Trouble } from './load.ts';
-import { listOf, resultOf, running, troubleOf } from './report.ts';
+import { isWhole, listOf, resultOf, running, troubleOf } from './report.ts';
 import { both, paragraph, storyParts } from './story.ts';
 import { browserSuite } from './suite.ts';
-import { CHECKING, PAGE } from './words/page.ts';
+import { CHECKING, PAGE, type Words } from './words/page.ts';
 
 // The page of a box, in the browser: load, verify, show. The token comes from the page's own address, trust from its own file,
 // and neither from the bundle.
@@ -23,13 +23,14 @@ async function check(): Promise<void> {
     const report = await verify(bundle.value, { trust: trust.value, token, now: Date.now(), suite });
     // What can still go wrong goes wrong before anything is shown.
     const list = listOf(report, trust.value, toHex(suite.sha256(trust.bytes)));
-    const parts = report.ok ? storyParts(storyOf(bundle.value)) : undefined;
+    const whole = isWhole(report, trust.value.development);
+    const parts = whole ? storyParts(storyOf(bundle.value)) : undefined;
     show('checks', [list]);
     const note = parts ? replaceStory(parts) : [];
-    say(report);
+    say(whole ? 'passed' : report.ok ? 'not-checked' : 'failed');
     show('result', [...resultOf(report, trust.value.development), ...note]);
   } catch (error) {
-    say(undefined);
+    say('not-checked');
     show('checks', []);
     show(
       'result',
@@ -69,16 +70,17 @@ function replaceStory(parts: ReturnType<typeof storyParts>): Piece[] {
   return same ? [] : [paragraph(CHECKING.storyDiffers, { class: 'note' })];
 }
 
+const SOURCE: Readonly<Record<Outcome, Words>> = {
+  passed: CHECKING.storyChecked,
+  failed: CHECKING.storyBad,
+  'not-checked': PAGE.serviceWord,
+};
+
 /** Says of each part of the story whose word it is. */
-function say(report: Report | undefined): void {
-  const [words, outcome] = !report
-    ? ([PAGE.serviceWord, 'not-checked'] as const)
-    : report.ok
-      ? ([CHECKING.storyChecked, 'passed'] as const)
-      : ([CHECKING.storyBad, 'failed'] as const);
+function say(outcome: Outcome): void {
   for (const source of document.querySelectorAll('.source')) {
     source.className = `source ${outcome}`;
-    source.replaceChildren(...both(words).map(domOf));
+    source.replaceChildren(...both(SOURCE[outcome]).map(domOf));
   }
 }
 

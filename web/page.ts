@@ -27,7 +27,7 @@ export function renderPackagePage(page: PackagePage): string {
   const bundle = `/v1/packages/${encodeURIComponent(page.token)}/bundle`;
   return documentOf(
     PAGE.title,
-    where,
+    section({ class: 'first' }, where, source()),
     page.unsettled > 0
       ? paragraph(filled(PAGE.unsettled, { count: page.unsettled }), { class: 'note unsettled' })
       : undefined,

@@ -9,37 +9,35 @@ import type { Trouble } from './load.ts';
 /** Something is being done. */
 export const running = (): Piece[] => [verdict('not-checked', CHECKING.running)];
 
+// Without these, a report that is ok says less than "complete and unchanged": the trust file decides which are required.
+const WHOLE: readonly CheckId[] = ['form', 'box', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion'];
+
+/** Whether a report says of the whole record that it holds; on a development ledger, as far as one operator's word goes. */
+export function isWhole({ ok, checks }: Report, development: boolean): boolean {
+  const needed: readonly CheckId[] = development ? WHOLE : [...WHOLE, 'endorsement'];
+  return ok && needed.every((id) => checks.some((check) => check.id === id && check.outcome === 'passed'));
+}
+
 /** The result in one sentence, what it means, and where to read more. */
-export function resultOf({ ok, checks }: Report, development: boolean): Piece[] {
-  const count = (outcome: Outcome): number => checks.filter((check) => check.outcome === outcome).length;
+export function resultOf(report: Report, development: boolean): Piece[] {
+  const { ok, checks } = report;
+  const count = (wanted: Outcome): number => checks.filter(({ outcome }) => outcome === wanted).length;
   const counts = { passed: count('passed'), failed: count('failed'), open: count('not-checked') };
+  const said = (outcome: Outcome, sentence: Words, means: Words): Piece[] => [
+    verdict(outcome, filled(sentence, counts)),
+    paragraph(means),
+  ];
+  const clock = checks.some(({ id, outcome }) => id === 'fresh' && outcome === 'failed');
   return [
-    ok ? verdict('passed', filled(CHECKING.ok, counts)) : verdict('failed', filled(CHECKING.bad, counts)),
-    paragraph(ok ? meaning(checks, development) : CHECKING.badMeans),
-    ...(checks.some(({ id, outcome }) => id === 'fresh' && outcome === 'failed')
-      ? [paragraph(CHECKING.clock)]
-      : []),
+    ...(!ok
+      ? said('failed', CHECKING.bad, CHECKING.badMeans)
+      : !isWhole(report, development)
+        ? said('not-checked', CHECKING.partly, CHECKING.partlyMeans)
+        : said('passed', CHECKING.ok, development ? CHECKING.okMeansDemo : CHECKING.okMeans)),
+    ...(clock ? [paragraph(CHECKING.clock)] : []),
     ...(development ? [paragraph(CHECKING.demo, { class: 'note demo' })] : []),
     h('p', {}, h('a', { class: 'button', href: '#checks' }, ...both(CHECKING.toList))),
   ];
-}
-
-// Without these a passed report says less than the sentence for it: the file of trust decides which checks are required.
-const FULL: readonly CheckId[] = [
-  'form',
-  'box',
-  'signatures',
-  'trail',
-  'rules',
-  'disclosures',
-  'inclusion',
-  'endorsement',
-];
-
-function meaning(checks: readonly Check[], development: boolean): Words {
-  if (development) return CHECKING.okMeansDemo;
-  const full = FULL.every((id) => checks.some((check) => check.id === id && check.outcome === 'passed'));
-  return full ? CHECKING.okMeans : CHECKING.okMeansWeak;
 }
 
 /** Each check with what it shows and who must be honest, then the technical detail, folded. */
@@ -65,7 +63,7 @@ export function listOf({ checks }: Report, trust: Trust, trustHash: string): Ele
           ),
         ),
       ),
-      h('p', {}, ...both(CHECKING.trustHash), h('br'), h('code', {}, trustHash)),
+      h('p', {}, ...both(CHECKING.trustHash), h('code', {}, trustHash)),
       paragraph(CHECKING.trustNote, { class: 'hint' }),
     ),
   );

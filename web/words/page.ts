@@ -146,9 +146,13 @@ export const CHECKING = {
     '这箱药的记录前后一致，二维码属于这一箱；但账本是演示用的，不能证明真实的药。',
     'The record of this box is consistent and the code belongs to it; but the ledger is a demonstration and proves nothing about real medicine.',
   ),
-  okMeansWeak: words(
-    '要求的检查都通过了，记录前后一致；但没有多家机构的签名作证，不能说明它没有被整个换掉。',
-    'Everything required passed and the record is consistent; but no several organisations’ signatures vouch for it, so all of it might have been replaced.',
+  partly: words(
+    '只核对了一部分：{passed} 项通过，{open} 项未检查。',
+    'Checked in part only: {passed} passed, {open} not checked.',
+  ),
+  partlyMeans: words(
+    '没有发现不对的地方，但重要的项目还没有检查，不能说这份记录可靠。',
+    'Nothing was found to be wrong, but important checks were not made: this does not show that the record can be relied on.',
   ),
   clock: words(
     '也请看看手机的时间准不准：时间差几分钟，“新旧”这一项就不会通过。',
