@@ -21,6 +21,8 @@ export interface Replayed {
 
 interface History {
   records: readonly Record[];
+  /** the state before the first record: only a device has one, since it is registered without a record */
+  before: OwnState | undefined;
   /** the state after each record, so far */
   states: OwnState[];
 }
@@ -34,7 +36,7 @@ export function replay(trails: readonly ReadTrail[], kindOf: (org: string) => Ki
   const histories = new Map<string, History>(
     trails.map(({ subject, records }) => [
       subject,
-      { records: records.map(({ record }) => record), states: [] },
+      { records: records.map(({ record }) => record), before: registered(records[0]!.record), states: [] },
     ]),
   );
   const unknown = trails
@@ -54,7 +56,12 @@ export function replay(trails: readonly ReadTrail[], kindOf: (org: string) => Ki
         throw new TraceError('BUNDLE_MALFORMED', 'the record stands before the one it follows in its log', {
           place,
         });
-      const judgement = judged(record, own.states.at(-1), histories, (org) => kindOf(org) ?? 'unseen');
+      const judgement = judged(
+        record,
+        own.states.at(-1) ?? own.before,
+        histories,
+        (org) => kindOf(org) ?? 'unseen',
+      );
       if (judgement.refused)
         throw new TraceError('BUNDLE_MALFORMED', `${record.entry.step}: ${REFUSALS[judgement.refused]}`, {
           place,
@@ -69,6 +76,9 @@ export function replay(trails: readonly ReadTrail[], kindOf: (org: string) => Ki
     marks: [...marks].sort(),
   };
 }
+
+const registered = ({ entry: { step, org } }: Record): OwnState | undefined =>
+  RULES[step]?.subject === 'DEV' ? { kind: 'DEV', org, own: { phase: 'REGISTERED', moved: 0 } } : undefined;
 
 const KINDS = ['DEV', 'RX', 'FUL', 'PKG'];
 const rank = ({ records }: ReadTrail): number =>
@@ -97,13 +107,14 @@ function candidates(record: Record, linked: History | undefined): (OwnState | 'u
   if (!linked) return ['unseen'];
   const { org } = record.entry;
   const possible: OwnState[] = [];
-  for (let size = 1; size <= linked.states.length; size++) {
+  for (let size = linked.before ? 0 : 1; size <= linked.states.length; size++) {
     const inside = linked.records.slice(0, size);
     const after = linked.records.slice(size);
     const ordered =
       inside.every(({ entry, index }) => entry.org !== org || index < record.index) &&
       after.every(({ entry, index }) => entry.org !== org || index > record.index);
-    if (ordered) possible.push(linked.states[size - 1]!);
+    const state = size ? linked.states[size - 1] : linked.before;
+    if (ordered && state) possible.push(state);
   }
   return possible;
 }
