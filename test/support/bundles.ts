@@ -1,0 +1,119 @@
+import {
+  at as keyOf,
+  BUNDLE_TYPE,
+  toBase64url,
+  tokenCommitment,
+  type Bundle,
+  type Reader,
+  parseDisclosure,
+  RULES,
+  type Trust,
+} from '@yaoji/chaincode/core';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { CHANNEL, KEYS, TOKEN, type TestLedger } from './consortium.ts';
+import { newEndorser, stateView, type Endorser } from './views.ts';
+
+export const CHAINCODE = 'trace';
+const ENDORSING = ['HospitalMSP', 'CentreMSP', 'CourierMSP', 'RegulatorMSP'];
+
+let known: Promise<Endorser[]> | undefined;
+/** The peers of the four first members. */
+export function endorsers(): Promise<Endorser[]> {
+  known ??= Promise.all(ENDORSING.map(newEndorser));
+  return known;
+}
+
+export async function trustOf(change: Partial<Trust> = {}): Promise<Trust> {
+  return {
+    mediaType: 'application/vnd.yaoji.trust.v1+json',
+    channel: CHANNEL,
+    chaincode: CHAINCODE,
+    organisations: (await endorsers()).map(({ mspId, ca }) => ({ mspId, ca })),
+    threshold: 3,
+    required: ['form', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion', 'endorsement', 'fresh'],
+    development: false,
+    ...change,
+  };
+}
+
+/** What may be different about a bundle. */
+export interface BundlePlan {
+  /** the trails it carries; the box's first */
+  readonly trails?: readonly string[];
+  /** for whom it is made */
+  readonly reader?: Reader;
+  /** when its views are taken, in ms since the epoch */
+  readonly taken?: number;
+  readonly logsTaken?: number;
+  readonly endorsers?: readonly Endorser[];
+  readonly logEndorsers?: readonly Endorser[];
+  readonly channel?: string;
+  readonly chaincode?: string;
+  readonly token?: string;
+  /** keys that the view of the heads leaves out */
+  readonly unseen?: readonly string[];
+}
+
+// The certificates are new in every run, and a view must be taken while they are valid.
+export const TAKEN = Math.floor(Date.now() / 1000) * 1000 + 250;
+
+/** The bundle of the story's box, as the API would collect it. */
+export async function bundleOf(ledger: TestLedger, plan: BundlePlan = {}): Promise<Bundle> {
+  const { trails = [KEYS.package, KEYS.fulfilment], reader = 'anyone', token = TOKEN, taken = TAKEN } = plan;
+  const of = (subject: string) => ledger.kept.filter(({ record }) => record.entry.subject === subject);
+  const signers = new Set<string>();
+  const members = new Set<string>();
+  const logs = new Set<string>();
+  const carried = trails.map((subject) => {
+    const records = of(subject);
+    for (const { record } of records) {
+      signers.add(record.entry.station);
+      members.add(record.entry.org);
+      const { to } = record.entry.open;
+      if (typeof to === 'string') members.add(to);
+    }
+    const { org } = records.at(-1)!.record.entry;
+    logs.add(org);
+    return {
+      subject,
+      records: records.map(({ record, disclosures }) => ({
+        record,
+        disclosures: disclosures.filter((text) =>
+          RULES[record.entry.step]!.sealed[parseDisclosure(text).name]!.readers.includes(reader),
+        ),
+      })),
+      inclusion: ledger.inclusion(org, records.at(-1)!.record.index).map(toBase64url),
+    };
+  });
+  const heads = [
+    keyOf.token(tokenCommitment(token, nodeSuite.sha256)),
+    ...trails.map(keyOf.subject),
+    ...[...signers].map(keyOf.station),
+    ...[...members].map(keyOf.member),
+  ].filter((key) => !plan.unseen?.includes(key));
+  const view = (keys: string[], timestamp: number, by: readonly Endorser[], nonce: number): string =>
+    toBase64url(
+      stateView(keys, ledger.values, ledger.versions, {
+        channel: plan.channel ?? CHANNEL,
+        chaincode: plan.chaincode ?? CHAINCODE,
+        timestamp,
+        nonce: Buffer.alloc(24, nonce),
+        endorsers: by,
+      }),
+    );
+  const all = await endorsers();
+  return {
+    mediaType: BUNDLE_TYPE,
+    package: trails[0]!,
+    trails: carried,
+    views: {
+      heads: view(heads, taken, plan.endorsers ?? all, 1),
+      logs: view(
+        [...logs].map(keyOf.log),
+        plan.logsTaken ?? taken + 1000,
+        plan.logEndorsers ?? plan.endorsers ?? all,
+        2,
+      ),
+    },
+  };
+}
