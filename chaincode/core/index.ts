@@ -81,6 +81,16 @@ export {
 } from './merkle.ts';
 export { leafOf, recordBytes, toRecord, type Record } from './record.ts';
 export { replay, type Replayed } from './replay.ts';
+export {
+  checksOf,
+  deviationsOf,
+  PROCESS_CHECKS,
+  type Finding,
+  type Payload,
+  type ProcessCheck,
+  type ProcessCheckId,
+  type Seen,
+} from './rules/checks.ts';
 export { REFUSALS, type Mark, type Refusal } from './rules/codes.ts';
 export { openFindings } from './rules/findings.ts';
 export { CLOCK_SKEW, judge, TOO_OLD_AFTER, type Judgement, type Scene } from './rules/judge.ts';

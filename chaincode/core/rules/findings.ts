@@ -1,15 +1,16 @@
-import type { RuleSet } from './rule-sets.ts';
-import type { FulOwn } from './state.ts';
+import type { ProcessCheckId } from './checks.ts';
+import { outside, type RuleSet } from './rule-sets.ts';
+import { boiledFor, type FulOwn } from './state.ts';
 
 /**
  * What the trail itself shows to be missing or outside the rules when quality control looks at it (process reference 2.7:
  * FIRST, LATE, BOIL-2, and everything that the plan asked for). Sorted check ids, each once. A PASS needs none of them, a
  * CONCESSION closes all.
  */
-export function openFindings(own: FulOwn, rules: RuleSet): string[] {
+export function openFindings(own: FulOwn, rules: RuleSet): ProcessCheckId[] {
   const { plan } = own;
-  const found = new Set<string>();
-  const add = (broken: boolean, check: string): void => void (broken && found.add(check));
+  const found = new Set<ProcessCheckId>();
+  const add = (broken: boolean, check: ProcessCheckId): void => void (broken && found.add(check));
 
   add(plan.separate && own.separate?.ended === undefined, 'PLAN_SEPARATE');
   add(plan.dissolve && !own.dissolved, 'PLAN_DISSOLVE');
@@ -27,17 +28,9 @@ export function openFindings(own: FulOwn, rules: RuleSet): string[] {
       add(outside(added.MAIN - first.firstBoil, rules.firstLead), 'FIRST');
     if (plan.late && added.LATE !== undefined && first.ended !== undefined)
       add(outside(first.ended - added.LATE, rules.lateBeforeEnd), 'LATE');
-    const firstBoiled = boiled(first);
-    const secondBoiled = second && boiled(second);
+    const firstBoiled = boiledFor(first);
+    const secondBoiled = second && boiledFor(second);
     if (firstBoiled !== undefined && secondBoiled !== undefined) add(secondBoiled >= firstBoiled, 'BOIL_2');
   }
   return [...found].sort();
-}
-
-const outside = (value: number, { min, max }: { min: number; max: number }): boolean =>
-  value < min || value > max;
-
-/** Minutes from the last boil mark to the end. */
-function boiled({ lastBoil, ended }: { lastBoil?: number; ended?: number }): number | undefined {
-  return lastBoil === undefined || ended === undefined ? undefined : ended - lastBoil;
 }

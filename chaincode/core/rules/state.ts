@@ -52,6 +52,10 @@ export interface Stage {
   firstBoil?: number;
   lastBoil?: number;
 }
+/** Minutes from the last boil mark to the end. */
+export const boiledFor = ({ lastBoil, ended }: Stage): number | undefined =>
+  lastBoil === undefined || ended === undefined ? undefined : ended - lastBoil;
+
 export type HerbKind = 'FIRST' | 'MAIN' | 'LATE' | 'WRAP';
 /** One pot. `device` is held from the first start until the last planned end. */
 export interface Run {

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Case, Fields, Need, Shape } from './case.ts';
+import { checksOf, type ProcessCheckId } from './checks.ts';
 import type { Mark } from './codes.ts';
 import * as f from './fields.ts';
 import * as need from './needs.ts';
@@ -18,6 +19,9 @@ import { parseMinute } from '../time.ts';
 // THE RULES. One row per step: who may record it, about what, when, what it must agree with, what it changes, which fields
 // everybody can read and who may be shown the others. Adding a step is adding a row. The contract, the API, the page's
 // `rules` check and the API's documentation are all made from this table.
+//
+// A row's needs refuse a step: the ledger judges them, and the service before it by the same code. What is only a deviation,
+// and who judges it, stands in checks.ts.
 
 /** What a station may be enrolled for, and the kind of member that it belongs to. */
 export const ROLES = {
@@ -103,11 +107,14 @@ export interface Rule {
   does: ((c: Case<SubjectKind, never>) => void) | undefined;
   marks: ((c: Case<SubjectKind, never>) => (Mark | undefined)[]) | undefined;
   waits: boolean;
+  /** what may turn out to be a deviation at this step */
+  checks: readonly ProcessCheckId[];
 }
+type Unchecked = Omit<Rule, 'checks'>;
 
 const about =
   <K extends SubjectKind>(subject: K) =>
-  <S extends Shape>(row: Row<K, S>): Rule => {
+  <S extends Shape>(row: Row<K, S>): Unchecked => {
     const hidden = Object.fromEntries(Object.entries(row.sealed).map(([name, { type }]) => [name, type]));
     const rule = {
       subject,
@@ -126,7 +133,7 @@ const about =
       openSchema: z.strictObject(row.open),
       payloadSchema: z.strictObject({ ...row.open, ...hidden }),
     };
-    return rule as unknown as Rule;
+    return rule as unknown as Unchecked;
   };
 
 // Who may read what
@@ -176,7 +183,7 @@ function release(c: Case<'FUL'>, device: string): void {
   state.dirty = true;
 }
 
-export const RULES: Readonly<Record<string, Rule>> = {
+const ROWS: Readonly<Record<string, Unchecked>> = {
   // ── Prescription ────────────────────────────────────────────────────────────────────────────────────────────────
   RX_ISSUED: about('RX')({
     zh: '开方',
@@ -554,7 +561,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
       'RELEASED',
     ],
     open: { checkId: f.id },
-    sealed: { measured: shown(f.text(64)), limit: shown(f.text(64)) },
+    // The limits of one class or band tell which one was prescribed.
+    sealed: { measured: medicine(f.text(64)), limit: medicine(f.text(64)) },
     does: ({ own, open }) => void (own.deviations = sortedWith(own.deviations, open.checkId)),
   }),
   SAMPLE_RETAINED: about('FUL')({
@@ -722,4 +730,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     },
   }),
 };
-export type Step = keyof typeof RULES;
+
+export const RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
+  Object.entries(ROWS).map(([step, row]) => [step, { ...row, checks: checksOf(step) }]),
+);
