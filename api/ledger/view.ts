@@ -33,6 +33,9 @@ export async function takeView(ledger: Ledger, org: string, keys: readonly strin
   }
 }
 
+/** The contract answers for this many keys at once. */
+const MOST_KEYS = 256;
+
 /** What one peer holds under these keys: canonical JSON by key, unsigned. Keys without a value are left out. */
 export async function readState(
   ledger: Ledger,
@@ -40,7 +43,12 @@ export async function readState(
   keys: readonly string[],
 ): Promise<Map<string, string>> {
   const { contract } = ledger.door(org);
-  const answer = await contract.evaluateTransaction('View', canonical(keys));
-  const values = parseCanonical(fromUtf8(answer)) as { [key: string]: Json };
-  return new Map(Object.entries(values).map(([key, value]) => [key, canonical(value)]));
+  const found = new Map<string, string>();
+  for (let from = 0; from < keys.length; from += MOST_KEYS) {
+    const some = keys.slice(from, from + MOST_KEYS);
+    const answer = await contract.evaluateTransaction('View', canonical(some));
+    const values = parseCanonical(fromUtf8(answer)) as { [key: string]: Json };
+    for (const [key, value] of Object.entries(values)) found.set(key, canonical(value));
+  }
+  return found;
 }

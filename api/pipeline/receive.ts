@@ -61,6 +61,8 @@ interface Said {
   step: string;
   subject: string;
   links: readonly string[];
+  /** the members, sites and stations that it is judged by: their keys on the ledger */
+  registry: readonly string[];
   bodyHash: Uint8Array;
   sign(): { entry: Entry; disclosures: string[] };
 }
@@ -96,7 +98,8 @@ export async function receive(
   const said = understood.flatMap((item) => (item instanceof Rejected ? [] : [item]));
   const rejections = new Map<Said, Rejection>();
   if (said.length) {
-    await mirrorRegistry(pipeline, principal.org, registryKeys(principal, said));
+    const registry = new Set(said.flatMap((item) => item.registry));
+    await mirrorRegistry(pipeline, principal.org, [...registry]);
     const judged = await withTransaction(pipeline.pool, (tx) => store(pipeline, tx, principal, said));
     for (const [item, rejection] of judged) rejections.set(item, rejection);
     pipeline.nudge();
@@ -119,10 +122,6 @@ async function waitForRaces({ pool, decisions }: Pipeline, stored: readonly Said
   await Promise.all(waits.filter((_, i) => receipts.get(nameOf(racing[i]!))!.receipt.outcome === 'pending'));
 }
 
-const registryKeys = ({ org }: Principal, said: readonly Said[]): string[] => [
-  ...new Set([keyOf.member(org), ...said.map(({ station }) => keyOf.station(station))]),
-];
-
 // ── Understanding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function understand(pipeline: Pipeline, principal: Principal, item: Json): Said {
@@ -136,13 +135,13 @@ function understand(pipeline: Pipeline, principal: Principal, item: Json): Said 
 
 function understandStatement({ keys }: Pipeline, principal: Principal, value: Json): Said {
   const parsed = statementSchema.safeParse(value);
-  if (!parsed.success) throw malformed('/statement', parsed.error.issues[0]);
+  if (!parsed.success) throw malformed(parsed.error.issues[0], (path) => `/statement${pointer(path)}`);
   const statement: Statement = parsed.data;
   ownOnly(principal, statement, '/statement');
   const rule = ruleOf(statement.step, '/statement/step');
-  checkPayload(rule, statement.payload, '/statement/payload');
+  checkPayload(rule, statement.payload, (path) => `/statement/payload${pointer(path)}`);
   return {
-    ...identityOf(statement),
+    ...identityOf(statement, statement.payload),
     bodyHash: hashOf({ statement: value }),
     sign() {
       const { entry, disclosures } = commit(
@@ -158,24 +157,19 @@ function understandStatement({ keys }: Pipeline, principal: Principal, value: Js
           '/statement/station',
           'the service holds no key of this station',
         );
-      return { entry: signed, disclosures };
+      return { entry: readable(signed, '/statement'), disclosures };
     },
   };
 }
 
 function understandEntry(principal: Principal, value: Json, shown: Json): Said {
-  let entry: Entry;
-  try {
-    entry = toEntry(value);
-  } catch (error) {
-    if (!(error instanceof TraceError)) throw error;
-    throw new Rejected('ENTRY_MALFORMED', `/entry${error.place}`, error.message);
-  }
+  const entry = readable(value, '/entry');
   ownOnly(principal, entry, '/entry');
   const rule = ruleOf(entry.step, '/entry/step');
   if (!Array.isArray(shown) || shown.length > 64)
     throw new Rejected('ITEM_MALFORMED', '/disclosures', 'a list is expected');
   const payload: Record<string, Json> = { ...entry.open };
+  const places = new Map<PropertyKey, string>();
   const disclosures = shown.map((text, i) => {
     const place = `/disclosures/${i}`;
     if (typeof text !== 'string') throw new Rejected('ITEM_MALFORMED', place, 'a disclosure is a text');
@@ -183,7 +177,10 @@ function understandEntry(principal: Principal, value: Json, shown: Json): Said {
       const { name, value: field } = parseDisclosure(text);
       if (!entry.digests.includes(disclosureDigest(text, nodeSuite.sha256)) || Object.hasOwn(payload, name))
         throw new Rejected('DISCLOSURE_FOREIGN', place, 'the entry does not commit to this disclosure');
+      if (!Object.hasOwn(rule.sealed, name))
+        throw new Rejected('ENTRY_MALFORMED', place, `${entry.step} has no such field to hide`);
       payload[name] = field;
+      places.set(name, place);
     } catch (error) {
       if (error instanceof TraceError) throw new Rejected('ITEM_MALFORMED', place, error.message);
       throw error;
@@ -193,27 +190,41 @@ function understandEntry(principal: Principal, value: Json, shown: Json): Said {
   if (new Set(disclosures).size !== entry.digests.length)
     throw new Rejected('DISCLOSURE_FOREIGN', '/disclosures', 'every digest comes with its disclosure, once');
   checkOpen(rule, entry.open, '/entry/open');
-  checkPayload(rule, payload, '/disclosures');
+  // What a disclosure holds is not a part of the body: the disclosure is the nearest place.
+  checkPayload(rule, payload, ([name = '']) => places.get(name) ?? '/disclosures');
   return {
-    ...identityOf(entry),
+    ...identityOf(entry, entry.open),
     bodyHash: hashOf({ entry: value, disclosures: shown }),
     sign: () => ({ entry, disclosures }),
   };
 }
 
-const identityOf = ({
-  station,
-  n,
-  step,
-  subject,
-  links = [],
-}: Statement | Entry): Omit<Said, 'bodyHash' | 'sign'> => ({
+const identityOf = (
+  { station, n, step, subject, links = [], org, site }: Statement | Entry,
+  { to }: Readonly<Record<string, Json>>,
+): Omit<Said, 'bodyHash' | 'sign'> => ({
   station,
   n,
   step,
   subject,
   links,
+  registry: [
+    keyOf.member(org),
+    keyOf.site(org, site),
+    keyOf.station(station),
+    ...(typeof to === 'string' ? [keyOf.member(to)] : []),
+  ],
 });
+
+/** The entry in a value; what is stored must be readable for ever. */
+function readable(value: unknown, place: string): Entry {
+  try {
+    return toEntry(value);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    throw new Rejected('ENTRY_MALFORMED', place + error.place, error.message);
+  }
+}
 
 const hashOf = (body: Json): Uint8Array => createHash('sha256').update(canonical(body)).digest();
 
@@ -232,16 +243,25 @@ function ruleOf(step: string, place: string): Rule {
 
 function checkOpen(rule: Rule, open: Entry['open'], place: string): void {
   const result = rule.openSchema.safeParse(open);
-  if (!result.success) throw malformed(place, result.error.issues[0]);
+  if (!result.success) throw malformed(result.error.issues[0], (path) => place + pointer(path));
 }
 
-function checkPayload(rule: Rule, payload: Readonly<Record<string, Json>>, place: string): void {
+type PlaceOf = (path: readonly PropertyKey[]) => string;
+
+function checkPayload(rule: Rule, payload: Readonly<Record<string, Json>>, placeOf: PlaceOf): void {
   const result = rule.payloadSchema.safeParse(payload);
-  if (!result.success) throw malformed(place, result.error.issues[0]);
+  if (!result.success) throw malformed(result.error.issues[0], placeOf);
 }
 
-function malformed(place: string, issue: { path: PropertyKey[]; message: string } | undefined): Rejected {
-  return new Rejected('ENTRY_MALFORMED', place + pointer(issue?.path ?? []), issue?.message ?? 'malformed');
+interface Issue {
+  path: PropertyKey[];
+  message: string;
+  /** the members that should not be there */
+  keys?: string[];
+}
+function malformed(issue: Issue | undefined, placeOf: PlaceOf): Rejected {
+  const path = [...(issue?.path ?? []), ...(issue?.keys?.slice(0, 1) ?? [])];
+  return new Rejected('ENTRY_MALFORMED', placeOf(path), issue?.message ?? 'malformed');
 }
 
 // ── Judging and storing ────────────────────────────────────────────────────────────────────────────────────────────
@@ -265,15 +285,17 @@ async function store(
   const earlier = pending.map(({ line }) => parseEntry(line));
 
   const fresh: { item: Said; entry: Entry; disclosures: string[] }[] = [];
+  const firsts = new Map<string, Said>();
   for (const item of said) {
     const identity = nameOf(item);
     const before = known.get(identity);
     if (before) {
       if (!Buffer.from(before).equals(item.bodyHash))
-        rejections.set(item, conflict('another event with this station and number is stored'));
+        rejections.set(item, conflict('another event with this station and number came before'));
       continue;
     }
     known.set(identity, item.bodyHash);
+    firsts.set(identity, item);
     try {
       fresh.push({ item, ...item.sign() });
     } catch (error) {
@@ -314,6 +336,11 @@ async function store(
     })),
   );
   await refuseByService(tx, refusals);
+  // What stands twice in a request gets one answer.
+  for (const item of said) {
+    const rejection = rejections.get(firsts.get(nameOf(item))!);
+    if (rejection && !rejections.has(item)) rejections.set(item, rejection);
+  }
   return rejections;
 }
 
