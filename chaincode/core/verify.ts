@@ -254,7 +254,10 @@ async function checkEndorsement(states: readonly ReadState[], trust: Trust, suit
     const place = ['/views/heads', '/views/logs'][i]!;
     if (view.channel !== trust.channel || view.chaincode !== trust.chaincode)
       wrong(place, 'the view is of another channel or chaincode than the trusted one');
-    const endorsers = await checkView(view, organisations, suite);
+    const endorsers = await checkView(view, organisations, suite).catch((error: unknown) => {
+      if (!(error instanceof TraceError)) throw error;
+      throw new TraceError(error.code, error.message, { place: place + error.place, cause: error });
+    });
     if (endorsers.unknown.length)
       wrong(place, `signed by ${endorsers.unknown.join(', ')}, which the trust file does not name`);
     if (endorsers.organisations.length < trust.threshold)
