@@ -105,7 +105,12 @@ function launch(cli: string, address: string, { folder, id, log }: ChaincodeServ
       cwd: folder,
       stdio: ['pipe', output, output],
       // At a finer level the shim prints the arguments of every call.
-      env: { ...process.env, CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR', CORE_CHAINCODE_LOGGING_SHIM: 'ERROR' },
+      env: {
+        ...process.env,
+        CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
+        CORE_CHAINCODE_LOGGING_SHIM: 'ERROR',
+        YAOJI_STATE_ACCESS: 'grouped',
+      },
     },
   );
   closeSync(output);

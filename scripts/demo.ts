@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { fetchBundle, fetchTrust } from './client.ts';
+import { fetchBundle } from './client.ts';
 import { findInstance, startInstance, type Access } from './instance.ts';
 import { playAloud, say } from './play-aloud.ts';
 
@@ -41,17 +41,21 @@ async function demonstrate(access: Access, out: string): Promise<void> {
   const write = (name: string, content: string | Uint8Array): void =>
     writeFileSync(join(folder, name), content);
   write('bundle.json', `${JSON.stringify(await fetchBundle(access.url, played.token))}\n`);
-  write('trust.json', `${JSON.stringify(await fetchTrust(access.url), null, 2)}\n`);
+  // The very bytes: the page shows their hash, so that a trust file can be compared over the telephone.
+  write('trust.json', await bytesOf(`${access.url}/trust.json`));
   write('token.txt', `${played.token}\n`);
-  for (const kind of ['svg', 'png']) {
-    const label = await fetch(`${access.url}/v1/packages/${played.token}/label.${kind}`);
-    if (!label.ok) throw new Error(`the label was not made: ${label.status}`);
-    write(`label.${kind}`, new Uint8Array(await label.arrayBuffer()));
-  }
+  for (const kind of ['svg', 'png'])
+    write(`label.${kind}`, await bytesOf(`${access.url}/v1/packages/${played.token}/label.${kind}`));
   say(`\nwritten to ${out}: bundle.json trust.json token.txt label.svg label.png`);
   say(
     `check it offline: npx yaoji verify ${join(out, 'bundle.json')} --trust ${join(out, 'trust.json')} --token ${played.token}`,
   );
+}
+
+async function bytesOf(url: string): Promise<Uint8Array> {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`the server answered ${answer.status} for a file of the box`);
+  return new Uint8Array(await answer.arrayBuffer());
 }
 
 main().catch((error: unknown) => {

@@ -6,13 +6,13 @@ import {
   parseCanonical,
   readLines,
   refereeBatch,
-  type Json,
 } from '@yaoji/chaincode/core';
 // The decorators exist on the default import only, and Context must be imported as a value: its type is read at run time.
 import fabric, { Context } from 'fabric-contract-api';
 import { nodeSuite } from './node-suite.ts';
 import * as registry from './registry.ts';
-import type { Caller, Read, Writes } from './registry.ts';
+import type { Caller, Read } from './registry.ts';
+import { readMany, writeMany } from './state.ts';
 
 const { Contract, Info, Transaction, Returns } = fabric;
 
@@ -43,11 +43,11 @@ export class CustodyContract extends Contract {
       throw new registry.Refused('ARGUMENT_BAD', `a batch has at most ${MAX_BATCH} entries`);
     const batch = { channel: ctx.stub.getChannelID(), org: caller.org, after: Number(after), lines: all };
     const entries = readLines(all);
-    const read = reader(ctx);
-    const values = new Map<string, string | undefined>();
-    for (const key of keysOf(entries, [caller.org])) values.set(key, await read(key));
+    const keys = keysOf(entries, [caller.org]);
+    const found = await readMany(ctx.stub, keys);
+    const values = new Map(keys.map((key, i) => [key, found[i]]));
     const { answer, writes } = await refereeBatch(batch, entries, values, minuteOf(ctx), nodeSuite);
-    await put(ctx, writes);
+    await writeMany(ctx.stub, writes);
     return canonical(answer);
   }
 
@@ -58,43 +58,41 @@ export class CustodyContract extends Contract {
     const names = parseCanonical(keys);
     if (!Array.isArray(names) || names.length > MAX_VIEW || !names.every((name) => typeof name === 'string'))
       throw new registry.Refused('ARGUMENT_BAD', `keys are up to ${MAX_VIEW} strings`);
-    const read = reader(ctx);
-    const found: Record<string, Json> = {};
-    for (const name of names) {
-      const value = await read(name);
-      if (value !== undefined) found[name] = parseCanonical(value);
-    }
-    return canonical(found);
+    const values = await readMany(ctx.stub, names);
+    const found = names.flatMap((name, i) =>
+      values[i] === undefined ? [] : [[name, parseCanonical(values[i])]],
+    );
+    return canonical(Object.fromEntries(found));
   }
 
   @Transaction()
   async Found(ctx: Context, members: string): Promise<void> {
-    await put(ctx, await registry.found(members, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.found(members, callerOf(ctx), reader(ctx)));
   }
 
   @Transaction()
   async AddMember(ctx: Context, member: string): Promise<void> {
-    await put(ctx, await registry.addMember(member, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.addMember(member, callerOf(ctx), reader(ctx)));
   }
 
   @Transaction()
   async PutSite(ctx: Context, site: string): Promise<void> {
-    await put(ctx, await registry.putSite(site, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.putSite(site, callerOf(ctx), reader(ctx)));
   }
 
   @Transaction()
   async RegisterDevice(ctx: Context, device: string): Promise<void> {
-    await put(ctx, await registry.registerDevice(device, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.registerDevice(device, callerOf(ctx), reader(ctx)));
   }
 
   @Transaction()
   async EnrolStation(ctx: Context, station: string): Promise<void> {
-    await put(ctx, await registry.enrolStation(station, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.enrolStation(station, callerOf(ctx), reader(ctx)));
   }
 
   @Transaction()
   async RevokeStation(ctx: Context, station: string): Promise<void> {
-    await put(ctx, await registry.revokeStation(station, callerOf(ctx), reader(ctx)));
+    await writeMany(ctx.stub, await registry.revokeStation(station, callerOf(ctx), reader(ctx)));
   }
 }
 
@@ -109,12 +107,5 @@ function minuteOf(ctx: Context): number {
 
 const reader =
   (ctx: Context): Read =>
-  async (key) => {
-    const bytes = await ctx.stub.getState(key);
-    // A missing key and an empty value are both an empty buffer; no empty value is ever written.
-    return bytes.length ? Buffer.from(bytes).toString('utf8') : undefined;
-  };
-
-async function put(ctx: Context, writes: Writes): Promise<void> {
-  for (const [key, value] of writes) await ctx.stub.putState(key, Buffer.from(value));
-}
+  async (key) =>
+    (await readMany(ctx.stub, [key]))[0];
