@@ -115,14 +115,17 @@ const receipt = {
   index: { ...NUMBER, description: "when settled: its place in its organisation's log" },
   leaf: { ...STRING, description: 'when settled: its leaf hash, base64url' },
   at: { ...STRING, description: "when settled: the transaction's minute" },
-  marks: list(STRING),
+  marks: {
+    ...list(STRING),
+    description: 'DEVIATION:… for each check that found it outside the process rules',
+  },
 } satisfies Record<keyof Receipt, Schema>;
 
 const CODE = { enum: Object.keys(PROBLEM_TITLES) };
 const POINTER = { ...STRING, description: 'JSON pointer (RFC 6901) into the body' };
 const fault = { code: CODE, pointer: POINTER, detail: STRING } satisfies Record<keyof Fault, Schema>;
 const problem = {
-  type: { type: 'string', format: 'uri-reference' },
+  type: { ...STRING, pattern: '^/problems/[A-Z0-9_]+$' },
   title: { ...STRING, description: '中文' },
   titles: object({ zh: STRING, en: STRING }),
   status: { type: 'integer' },

@@ -80,7 +80,9 @@ describe('the routes of a box', () => {
     const shown = async (path: string): Promise<unknown> => {
       const response = await served.call(path);
       const text = (await response.text()).replace(/"traceId":"[0-9a-f]{32}"/, '');
-      const headers = [...response.headers].filter(([name]) => !['date', 'ratelimit', 'ratelimit-policy', 'etag'].includes(name));
+      const headers = [...response.headers].filter(
+        ([name]) => !['date', 'ratelimit', 'ratelimit-policy', 'etag'].includes(name),
+      );
       return [response.status, headers, text];
     };
     for (const path of [

@@ -93,6 +93,8 @@ export async function serve(service: Service, options: Partial<AppOptions> = {})
   const app = createApp(service, { log: { info: note, error: note }, docs: true, ...options });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
+  // A test that fails before it closes its server must not keep the run from ending.
+  server.unref();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const call: Served['call'] = (path, { key, headers, ...init } = {}) =>
     fetch(url + path, {
