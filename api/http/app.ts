@@ -1,3 +1,4 @@
+import compression from 'compression';
 import express, { type Express, type RequestHandler } from 'express';
 import type { Service } from '../service.ts';
 import { getAsset, getSwaggerAsset } from './assets.ts';
@@ -41,7 +42,7 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   app.disable('x-powered-by');
   app.set('trust proxy', [...trustProxy]);
   app.set('query parser', false);
-  app.use(requestLog(log), securityHeaders(service.publicUrl));
+  app.use(requestLog(log), securityHeaders(service.publicUrl), compression());
 
   app.route('/v1/events').post(recorder, readBody, postEvents(service)).all(only('POST'));
   app.route('/v1/receipts/:station/:n').get(recorder, getReceipt(service)).all(only('GET, HEAD'));
