@@ -31,13 +31,20 @@ export interface Caller {
 /** Set once, when the consortium is founded. */
 const CONSORTIUM = 'consortium';
 
-const founding = z.array(z.extend(memberSchema, { org: z.string() })).check(z.minLength(1), z.maxLength(64));
-const newMember = z.extend(memberSchema, { org: z.string() });
-const newSite = z.extend(siteSchema, {
-  site: z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)),
-});
+/** What entries can name: `id` of core's fields. */
+const name = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/));
+const newMember = z.extend(memberSchema, { org: name });
+const founding = z.array(newMember).check(
+  z.minLength(1),
+  z.maxLength(64),
+  z.refine(
+    (members) => new Set(members.map(({ org }) => org)).size === members.length,
+    'a member stands twice',
+  ),
+);
+const newSite = z.extend(siteSchema, { site: name });
 const newStation = z.extend(z.omit(stationSchema, { org: true, enrolled: true, revoked: true }), {
-  station: z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/)),
+  station: name,
 });
 const newDevice = z.strictObject({ device: z.string().check(z.regex(/^[A-Za-z0-9_-]{21}[AQgw]$/)) });
 
