@@ -224,9 +224,8 @@ describe('the contract', function () {
 
   it('refuses batches that are not well formed', async () => {
     const peers = await enrolled();
-    const { refused } = peers;
     const ask = (...args: string[]): Promise<string> =>
-      refused.call(peers, 'RecordBatch', service('CentreMSP'), ...args);
+      peers.refused('RecordBatch', service('CentreMSP'), ...args);
     for (const after of ['', '-1', '01', '1.0', '1e3', ' 1', '12345678901234567', 'x'])
       expect(await ask(after, ''), after).to.equal('ARGUMENT_BAD');
     expect(await ask('0', '\n'.repeat(MAX_BATCH))).to.equal('ARGUMENT_BAD');

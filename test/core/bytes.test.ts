@@ -57,7 +57,7 @@ describe('bytes', () => {
   });
 
   it('reads no text as base64 that it would not write', () => {
-    const near = fc.string({ unit: fc.constantFrom(...'AQgwEIMx+/-_= \n=') });
+    const near = fc.string({ unit: fc.constantFrom(...'AQgwEIMx+/-_= \n'.split('')) });
     fc.assert(
       fc.property(near, (text) => {
         for (const [read, name] of [

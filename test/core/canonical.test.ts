@@ -169,7 +169,7 @@ describe('parseJson', () => {
       ['{"a":1} x', ''],
       ['\ufeff{}', ''],
       ['', ''],
-      [`${'['.repeat(17)}`, '/0'.repeat(16)],
+      ['['.repeat(17), '/0'.repeat(16)],
     ];
     for (const [text, place] of cases) {
       const found = await refusal(() => parseJson(text));
@@ -183,7 +183,7 @@ describe('parseJson', () => {
   });
 
   it('never answers anything but a value or a refusal', () => {
-    const near = fc.string({ unit: fc.constantFrom(...'{}[]",:\\u0d8tfn1-.eE /~') });
+    const near = fc.string({ unit: fc.constantFrom(...'{}[]",:\\u0d8tfn1-.eE /~'.split('')) });
     fc.assert(
       fc.property(near, (text) => {
         try {

@@ -33,7 +33,8 @@ describe('token', () => {
     fc.assert(
       fc.property(token, fc.infiniteStream(fc.nat(9)), (good, choice) => {
         const pick = (): number => choice.next().value as number;
-        const typed = [...good]
+        const typed = good
+          .split('')
           .map((character) => {
             const ways = alike[character] ?? [character, character.toLowerCase()];
             return ways[pick() % ways.length]! + ['', '', '', '-', ' '][pick() % 5]!;
@@ -51,7 +52,11 @@ describe('token', () => {
       fc.property(
         fc.oneof(
           fc.string({ maxLength: 40 }),
-          fc.string({ unit: fc.constantFrom(...ALPHABET, 'U', 'u', '*'), minLength: 25, maxLength: 27 }),
+          fc.string({
+            unit: fc.constantFrom(...ALPHABET.split(''), 'U', 'u', '*'),
+            minLength: 25,
+            maxLength: 27,
+          }),
         ),
         (text) => {
           let read: string | undefined;

@@ -46,7 +46,7 @@ const good = (): Document => ({
   token: TOKEN,
 });
 const check = ({ bundle, trust, token }: Document): Promise<Report> =>
-  verify(bundle, { trust: toTrust(trust), token: String(token), now: NOW, suite: nodeSuite });
+  verify(bundle, { trust: toTrust(trust), token: token as string, now: NOW, suite: nodeSuite });
 
 type Holder = { [name: string]: Value };
 /** The object or list that a pointer leads into, and the last name. */
@@ -146,7 +146,7 @@ describe('the vectors of verify', function () {
 function strings(value: Value, path = ''): string[] {
   if (typeof value === 'string') return [path];
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, member]) => strings(member as Value, `${path}/${name}`));
+  return Object.entries(value).flatMap(([name, member]) => strings(member, `${path}/${name}`));
 }
 const PLACES = strings(JSON.parse(GOOD) as Value);
 

@@ -346,11 +346,11 @@ async function accept(ledger: TestLedger, act: Act): Promise<void> {
     throw new Error(`given: ${act.statement.step} at ${act.statement.time} was refused: ${refused}`);
 }
 
-/** given(…).when(…).then(…): a story, what comes next, and what the ledger says to it. */
+/** given(…).when(…).says(…): a story, what comes next, and what the ledger says to it. */
 export const given = (...acts: (Act | readonly Act[])[]) => ({
   when: (...next: Act[]) => ({
     /** What became of each of the next acts: a refusal, 'accepted', or the marks it was accepted with. */
-    async then(...expected: (Refusal | 'accepted' | readonly string[])[]): Promise<void> {
+    async says(...expected: (Refusal | 'accepted' | readonly string[])[]): Promise<void> {
       const ledger = await ledgerAfter(acts.flat());
       const found: unknown[] = [];
       for (const [i, act] of next.entries()) {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { isIssuedBy, readCertificate } from '@yaoji/chaincode/core/fabric/certificate';
 import { readView } from '@yaoji/chaincode/core/fabric/view';
 import { eachChanged, NULL } from './der-tree.ts';
-import { nodeSuite } from '../../support/node-suite.ts';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { organisation, peer, type Organisation, type Peer } from './made.ts';
 import { ca, MSP_IDS, payload } from './recorded.ts';
 import { code } from './refusal.ts';

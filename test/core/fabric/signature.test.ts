@@ -8,7 +8,7 @@ import {
   rawSignature,
   toLowS,
 } from '@yaoji/chaincode/core/fabric/signature';
-import { nodeSuite } from '../../support/node-suite.ts';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { code } from './refusal.ts';
 
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;

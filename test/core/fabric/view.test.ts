@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { checkView } from '@yaoji/chaincode/core/fabric/endorsement';
 import { readView, versionOf } from '@yaoji/chaincode/core/fabric/view';
-import { nodeSuite } from '../../support/node-suite.ts';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import {
   message,
   organisation,

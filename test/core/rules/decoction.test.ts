@@ -23,18 +23,18 @@ const dev = async (acts: readonly Act[], key = device): Promise<State<'DEV'>['li
 
 describe('the rules of dispensing', () => {
   it('take one step after the other, by the accepting centre', async () => {
-    await given(until('RX_ACCEPTED')).when(the('HERBS_CHECKED')).then('STEP_NOT_LEGAL');
+    await given(until('RX_ACCEPTED')).when(the('HERBS_CHECKED')).says('STEP_NOT_LEGAL');
     await given(until('RX_ACCEPTED'))
       .when(the('HERBS_DISPENSED', { by: 'other-dispensary' }))
-      .then('NOT_OPENER');
-    await given(until('HERBS_DISPENSED')).when(the('HERBS_DISPENSED')).then('STEP_NOT_LEGAL');
+      .says('NOT_OPENER');
+    await given(until('HERBS_DISPENSED')).when(the('HERBS_DISPENSED')).says('STEP_NOT_LEGAL');
   });
 
   it('want two different persons', async () => {
     await given(until('HERBS_DISPENSED'))
       .when(the('HERBS_CHECKED', { payload: { actor: DISPENSER } }))
-      .then('SAME_PERSON');
-    await given(until('HERBS_DISPENSED')).when(the('HERBS_CHECKED')).then([]);
+      .says('SAME_PERSON');
+    await given(until('HERBS_DISPENSED')).when(the('HERBS_CHECKED')).says([]);
   });
 
   it('send rejected herbs back to be dispensed again', () =>
@@ -46,53 +46,53 @@ describe('the rules of dispensing', () => {
         the('HERBS_CHECKED', { payload: { actor: actor('other') }, later: 10 }),
         the('HERBS_CHECKED', { payload: { actor: DISPENSER }, later: 10 }),
       )
-      .then('accepted', 'STEP_NOT_LEGAL', 'accepted', 'SAME_PERSON', 'accepted'));
+      .says('accepted', 'STEP_NOT_LEGAL', 'accepted', 'SAME_PERSON', 'accepted'));
 });
 
 describe('the rules of soaking', () => {
   it('begin after the check and end after the beginning', async () => {
-    await given(until('HERBS_DISPENSED')).when(the('SOAK_STARTED')).then('STEP_NOT_LEGAL');
-    await given(until('HERBS_CHECKED')).when(the('SOAK_ENDED')).then('STEP_NOT_LEGAL');
-    await given(until('SOAK_ENDED')).when(the('SOAK_ENDED')).then('STEP_NOT_LEGAL');
+    await given(until('HERBS_DISPENSED')).when(the('SOAK_STARTED')).says('STEP_NOT_LEGAL');
+    await given(until('HERBS_CHECKED')).when(the('SOAK_ENDED')).says('STEP_NOT_LEGAL');
+    await given(until('SOAK_ENDED')).when(the('SOAK_ENDED')).says('STEP_NOT_LEGAL');
   });
 
   it('refuse less than no time and more than a day, and accept 12 minutes', async () => {
     const lasting = (minutes: number) =>
       the('SOAK_ENDED', { time: the('SOAK_STARTED').statement.time, later: minutes });
-    await given(until('SOAK_STARTED')).when(lasting(-1)).then('DURATION_IMPOSSIBLE');
-    await given(until('SOAK_STARTED')).when(lasting(0)).then([]);
-    await given(until('SOAK_STARTED')).when(lasting(12)).then([]);
-    await given(until('SOAK_STARTED')).when(lasting(1440)).then([]);
-    await given(until('SOAK_STARTED')).when(lasting(1441)).then('DURATION_IMPOSSIBLE');
+    await given(until('SOAK_STARTED')).when(lasting(-1)).says('DURATION_IMPOSSIBLE');
+    await given(until('SOAK_STARTED')).when(lasting(0)).says([]);
+    await given(until('SOAK_STARTED')).when(lasting(12)).says([]);
+    await given(until('SOAK_STARTED')).when(lasting(1440)).says([]);
+    await given(until('SOAK_STARTED')).when(lasting(1441)).says('DURATION_IMPOSSIBLE');
   });
 });
 
 describe('the rules of runs and devices', () => {
   it('begin a run on an idle, clean device, once herbs are soaked', async () => {
-    await given(until('SOAK_STARTED')).when(started()).then('STEP_NOT_LEGAL');
+    await given(until('SOAK_STARTED')).when(started()).says('STEP_NOT_LEGAL');
     await given(until('SOAK_ENDED'))
       .when(started({ links: [] }))
-      .then('LINK_UNKNOWN');
+      .says('LINK_UNKNOWN');
     await given(until('SOAK_ENDED'))
       .when(started({ links: [KEYS.prescription] }))
-      .then('LINK_UNKNOWN');
-    await given(until('SOAK_ENDED')).when(started()).then([]);
+      .says('LINK_UNKNOWN');
+    await given(until('SOAK_ENDED')).when(started()).says([]);
   });
 
   it('never let a run hold another prescription', async () => {
     const other = second(until('SOAK_ENDED'));
     const [start] = second([started()]) as [Act];
-    await given(until('DECOCT_STARTED'), other).when(start).then('DEVICE_BUSY');
+    await given(until('DECOCT_STARTED'), other).when(start).says('DEVICE_BUSY');
     // Between the boils the run still holds it.
-    await given(until('STRAINED'), other).when(start).then('DEVICE_BUSY');
-    await given(until('DECOCT_ENDED', 2), other).when(start).then('DEVICE_DIRTY');
-    await given(until('EQUIP_CLEANED'), other).when(start).then('accepted');
+    await given(until('STRAINED'), other).when(start).says('DEVICE_BUSY');
+    await given(until('DECOCT_ENDED', 2), other).when(start).says('DEVICE_DIRTY');
+    await given(until('EQUIP_CLEANED'), other).when(start).says('accepted');
   });
 
   it("refuse another centre's device", () =>
     given(until('SOAK_ENDED'))
       .when(started({ links: [FOREIGN_DEVICE] }))
-      .then('NOT_OPENER'));
+      .says('NOT_OPENER'));
 
   it('let a fulfilment have several runs, each with its own name', () =>
     given(until('DECOCT_STARTED'))
@@ -101,35 +101,35 @@ describe('the rules of runs and devices', () => {
         started({ links: [device2], payload: { run: 'R2' } }),
         started({ payload: { run: 'R3' } }),
       )
-      .then('RUN_EXISTS', 'accepted', 'DEVICE_BUSY'));
+      .says('RUN_EXISTS', 'accepted', 'DEVICE_BUSY'));
 
   it('begin the second boil on the run and device of the first, strained', async () => {
     const r9 = { payload: { run: 'R9' } };
-    await given(until('STRAINED')).when(startedSecond(r9)).then('RUN_UNKNOWN');
-    await given(until('DECOCT_STARTED')).when(startedSecond()).then('STAGE_NOT_LEGAL');
-    await given(until('DECOCT_ENDED')).when(startedSecond()).then('STAGE_NOT_LEGAL');
+    await given(until('STRAINED')).when(startedSecond(r9)).says('RUN_UNKNOWN');
+    await given(until('DECOCT_STARTED')).when(startedSecond()).says('STAGE_NOT_LEGAL');
+    await given(until('DECOCT_ENDED')).when(startedSecond()).says('STAGE_NOT_LEGAL');
     await given(until('STRAINED'))
       .when(startedSecond({ links: [device2] }))
-      .then('DEVICE_DIFFERS');
-    await given(until('STRAINED')).when(startedSecond(), startedSecond()).then([], 'STAGE_NOT_LEGAL');
+      .says('DEVICE_DIFFERS');
+    await given(until('STRAINED')).when(startedSecond(), startedSecond()).says([], 'STAGE_NOT_LEGAL');
     await given(prescribed(until('STRAINED'), { second: false }))
       .when(startedSecond())
-      .then('DEVICE_DIFFERS');
+      .says('DEVICE_DIFFERS');
   });
 
   it('end and strain each stage once, in this order', async () => {
     const wrongRun = { payload: { run: 'R9' } };
-    await given(until('DECOCT_STARTED')).when(the('STRAINED')).then('STAGE_NOT_LEGAL');
+    await given(until('DECOCT_STARTED')).when(the('STRAINED')).says('STAGE_NOT_LEGAL');
     await given(until('DECOCT_STARTED'))
       .when(the('DECOCT_ENDED', {}, 2))
-      .then('STAGE_NOT_LEGAL');
-    await given(until('DECOCT_STARTED')).when(the('DECOCT_ENDED', wrongRun)).then('RUN_UNKNOWN');
+      .says('STAGE_NOT_LEGAL');
+    await given(until('DECOCT_STARTED')).when(the('DECOCT_ENDED', wrongRun)).says('RUN_UNKNOWN');
     await given(until('DECOCT_STARTED'))
       .when(the('DECOCT_ENDED', { links: [device2] }))
-      .then('DEVICE_DIFFERS');
-    await given(until('DECOCT_ENDED')).when(the('DECOCT_ENDED')).then('STAGE_NOT_LEGAL');
-    await given(until('DECOCT_ENDED')).when(the('STRAINED', wrongRun)).then('RUN_UNKNOWN');
-    await given(until('STRAINED')).when(the('STRAINED')).then('STAGE_NOT_LEGAL');
+      .says('DEVICE_DIFFERS');
+    await given(until('DECOCT_ENDED')).when(the('DECOCT_ENDED')).says('STAGE_NOT_LEGAL');
+    await given(until('DECOCT_ENDED')).when(the('STRAINED', wrongRun)).says('RUN_UNKNOWN');
+    await given(until('STRAINED')).when(the('STRAINED')).says('STAGE_NOT_LEGAL');
   });
 
   it('free the device, dirty, after the last planned boil', async () => {
@@ -142,12 +142,12 @@ describe('the rules of runs and devices', () => {
   });
 
   it('clean a device only when it is idle and dirty, and by its centre', async () => {
-    await given(until('SOAK_ENDED')).when(the('EQUIP_CLEANED')).then('DEVICE_CLEAN');
-    await given(until('DECOCT_STARTED')).when(the('EQUIP_CLEANED')).then('DEVICE_BUSY');
+    await given(until('SOAK_ENDED')).when(the('EQUIP_CLEANED')).says('DEVICE_CLEAN');
+    await given(until('DECOCT_STARTED')).when(the('EQUIP_CLEANED')).says('DEVICE_BUSY');
     await given(until('MIXED'))
       .when(the('EQUIP_CLEANED', { by: 'other-decoctionRoom' }))
-      .then('NOT_OPENER');
-    await given(until('MIXED')).when(the('EQUIP_CLEANED'), the('EQUIP_CLEANED')).then([], 'DEVICE_CLEAN');
+      .says('NOT_OPENER');
+    await given(until('MIXED')).when(the('EQUIP_CLEANED'), the('EQUIP_CLEANED')).says([], 'DEVICE_CLEAN');
   });
 
   it("compare a stage's time with its own run's, and a run's first with the soaking", async () => {
@@ -161,7 +161,7 @@ describe('the rules of runs and devices', () => {
         run2(the('DECOCT_ENDED'), '2026-03-10T01:55Z'),
         run2(the('DECOCT_ENDED'), '2026-03-10T02:40Z'),
       )
-      .then('TIME_ORDER', ['CLOCK_SKEW'], 'TIME_ORDER', []);
+      .says('TIME_ORDER', ['CLOCK_SKEW'], 'TIME_ORDER', []);
   });
 
   it('know a run by its name alone, whatever that name is', async () => {
@@ -176,65 +176,65 @@ describe('the rules of runs and devices', () => {
           started({ ...named, links: [device2] }),
           the('HERB_ADDED', named),
         )
-        .then('RUN_UNKNOWN', 'RUN_UNKNOWN', 'RUN_UNKNOWN', 'RUN_UNKNOWN', 'accepted', 'accepted');
+        .says('RUN_UNKNOWN', 'RUN_UNKNOWN', 'RUN_UNKNOWN', 'RUN_UNKNOWN', 'accepted', 'accepted');
     }
   });
 });
 
 describe('the rules of what is noted while it boils', () => {
   it('want a run whose first boil began', async () => {
-    await given(until('SOAK_ENDED')).when(the('HERB_ADDED')).then('STEP_NOT_LEGAL');
-    await given(until('DECOCT_STARTED')).when(the('HERB_ADDED')).then([]);
+    await given(until('SOAK_ENDED')).when(the('HERB_ADDED')).says('STEP_NOT_LEGAL');
+    await given(until('DECOCT_STARTED')).when(the('HERB_ADDED')).says([]);
     await given(until('DECOCT_STARTED'))
       .when(the('HERB_ADDED', { payload: { run: 'R9' } }))
-      .then('RUN_UNKNOWN');
+      .says('RUN_UNKNOWN');
     await given(until('DECOCT_STARTED'))
       .when(the('HERB_ADDED', { payload: { kind: 'ALL' } }))
-      .then('ENTRY_MALFORMED');
-    await given(until('DECOCT_STARTED')).when(the('BOIL_REACHED')).then([]);
+      .says('ENTRY_MALFORMED');
+    await given(until('DECOCT_STARTED')).when(the('BOIL_REACHED')).says([]);
     await given(until('DECOCT_STARTED'))
       .when(the('BOIL_REACHED', {}, 3))
-      .then('STAGE_NOT_LEGAL');
+      .says('STAGE_NOT_LEGAL');
     await given(until('DECOCT_STARTED'))
       .when(the('BOIL_REACHED', { payload: { run: 'R9' } }))
-      .then('RUN_UNKNOWN');
+      .says('RUN_UNKNOWN');
     await given(until('DECOCT_STARTED'))
       .when(the('HERB_ADDED', { by: 'other-decoctionRoom' }))
-      .then('NOT_OPENER');
+      .says('NOT_OPENER');
   });
 
   it('accept it later too, and mark it', async () => {
     await given(until('DECOCT_ENDED'))
       .when(the('HERB_ADDED'), the('BOIL_REACHED'))
-      .then(['OUT_OF_PHASE'], ['OUT_OF_PHASE']);
-    await given(until('RELEASED')).when(the('HERB_ADDED')).then(['OUT_OF_PHASE']);
+      .says(['OUT_OF_PHASE'], ['OUT_OF_PHASE']);
+    await given(until('RELEASED')).when(the('HERB_ADDED')).says(['OUT_OF_PHASE']);
   });
 
   it('ask nothing of its time but the limits of all times', () =>
     given(until('DECOCT_ENDED'))
       .when(the('HERB_ADDED', { later: -600 }))
-      .then(['OUT_OF_PHASE']));
+      .says(['OUT_OF_PHASE']));
 
   it('separate once, from the soaking on, in up to six hours', async () => {
     const start = the('SEPARATE_STARTED');
     const end = (minutes: number) => the('SEPARATE_ENDED', { time: start.statement.time, later: minutes });
-    await given(until('SOAK_STARTED')).when(start).then('STEP_NOT_LEGAL');
-    await given(until('SOAK_ENDED')).when(end(0)).then('STAGE_NOT_LEGAL');
-    await given(until('SEPARATE_STARTED')).when(start).then('ALREADY_DONE');
-    await given(until('SEPARATE_STARTED')).when(end(-1)).then('DURATION_IMPOSSIBLE');
-    await given(until('SEPARATE_STARTED')).when(end(0), end(0)).then([], 'ALREADY_DONE');
-    await given(until('SEPARATE_STARTED')).when(end(360)).then([]);
-    await given(until('SEPARATE_STARTED')).when(end(361)).then('DURATION_IMPOSSIBLE');
+    await given(until('SOAK_STARTED')).when(start).says('STEP_NOT_LEGAL');
+    await given(until('SOAK_ENDED')).when(end(0)).says('STAGE_NOT_LEGAL');
+    await given(until('SEPARATE_STARTED')).when(start).says('ALREADY_DONE');
+    await given(until('SEPARATE_STARTED')).when(end(-1)).says('DURATION_IMPOSSIBLE');
+    await given(until('SEPARATE_STARTED')).when(end(0), end(0)).says([], 'ALREADY_DONE');
+    await given(until('SEPARATE_STARTED')).when(end(360)).says([]);
+    await given(until('SEPARATE_STARTED')).when(end(361)).says('DURATION_IMPOSSIBLE');
     await given(without(until('MIXED'), 'SEPARATE_ENDED'))
       .when(the('SEPARATE_ENDED'))
-      .then(['OUT_OF_PHASE']);
+      .says(['OUT_OF_PHASE']);
   });
 
   it('dissolve into liquid that was strained off', async () => {
-    await given(until('SOAK_ENDED')).when(dissolved('2026-03-10T03:09Z')).then('STEP_NOT_LEGAL');
-    await given(until('DECOCT_ENDED')).when(dissolved('2026-03-10T03:09Z')).then('STAGE_NOT_LEGAL');
-    await given(until('STRAINED')).when(dissolved('2026-03-10T03:09Z')).then([]);
-    await given(until('MIXED')).when(dissolved('2026-03-10T03:09Z')).then(['LATE', 'OUT_OF_PHASE'].slice(1));
+    await given(until('SOAK_ENDED')).when(dissolved('2026-03-10T03:09Z')).says('STEP_NOT_LEGAL');
+    await given(until('DECOCT_ENDED')).when(dissolved('2026-03-10T03:09Z')).says('STAGE_NOT_LEGAL');
+    await given(until('STRAINED')).when(dissolved('2026-03-10T03:09Z')).says([]);
+    await given(until('MIXED')).when(dissolved('2026-03-10T03:09Z')).says(['LATE', 'OUT_OF_PHASE'].slice(1));
   });
 });
 
@@ -248,20 +248,20 @@ describe('the rules of mixing', () => {
     ])
       await given(acts)
         .when(the('MIXED', { links: [device] }))
-        .then('RUN_NOT_STRAINED');
-    await given(until('SOAK_ENDED')).when(the('MIXED')).then('STEP_NOT_LEGAL');
-    await given(until('MIXED')).when(the('MIXED')).then('STEP_NOT_LEGAL');
+        .says('RUN_NOT_STRAINED');
+    await given(until('SOAK_ENDED')).when(the('MIXED')).says('STEP_NOT_LEGAL');
+    await given(until('MIXED')).when(the('MIXED')).says('STEP_NOT_LEGAL');
   });
 
   it('name exactly the devices that are still held, and free them, dirty', async () => {
     await given(until('STRAINED', 2))
       .when(the('MIXED', { links: [device] }))
-      .then('DEVICE_DIFFERS');
-    await given(until('STRAINED', 2)).when(the('MIXED')).then([]);
-    await given(until('STRAINED')).when(the('MIXED')).then('DEVICE_DIFFERS');
+      .says('DEVICE_DIFFERS');
+    await given(until('STRAINED', 2)).when(the('MIXED')).says([]);
+    await given(until('STRAINED')).when(the('MIXED')).says('DEVICE_DIFFERS');
     await given(until('STRAINED'))
       .when(the('MIXED', { links: [device2] }))
-      .then('DEVICE_DIFFERS');
+      .says('DEVICE_DIFFERS');
     const skipped = [...until('STRAINED'), the('MIXED', { links: [device] })];
     expect(await dev(skipped)).to.deep.equal({ dirty: true });
   });
@@ -269,9 +269,9 @@ describe('the rules of mixing', () => {
   it('are not before the latest move of any run', async () => {
     await given(upTo('MIXED'))
       .when(the('MIXED', { time: '2026-03-10T03:35Z' }))
-      .then('TIME_ORDER');
+      .says('TIME_ORDER');
     await given(upTo('MIXED'))
       .when(the('MIXED', { time: '2026-03-10T03:36Z' }))
-      .then(['CLOCK_SKEW']);
+      .says(['CLOCK_SKEW']);
   });
 });

@@ -28,7 +28,6 @@ import {
   STATIONS,
   TestLedger,
   type Act,
-  type TestStationName,
 } from '../../support/consortium.ts';
 import {
   closed,
@@ -207,7 +206,7 @@ function holds(done: readonly Entry[], ledger: TestLedger): void {
       }
       if (!links?.includes(key)) continue;
       if (step === 'DECOCT_STARTED') {
-        const run = `${subject} ${String(fields['run'])}`;
+        const run = `${subject} ${fields['run'] as string}`;
         expect(fields['stage'] === 'FIRST' ? [held, dirty] : [held]).to.deep.equal(
           fields['stage'] === 'FIRST' ? [undefined, false] : [run],
         );
@@ -287,7 +286,7 @@ describe('the table of rules', () => {
     for (const { by, statement } of reference()) {
       const rule = RULES[statement.step]!;
       expect(rule.payloadSchema.safeParse(statement.payload).success, statement.step).to.equal(true);
-      expect(rule.roles.some((role) => STATIONS[by as TestStationName].roles.includes(role))).to.equal(true);
+      expect(rule.roles.some((role) => STATIONS[by].roles.includes(role))).to.equal(true);
     }
   });
 });

@@ -5,17 +5,17 @@ describe('the rules of a prescription', () => {
   it('allow the reference story up to the centre', () =>
     given()
       .when(...until('RX_ACCEPTED'))
-      .then([], [], [], []));
+      .says([], [], [], []));
 
   it('refuse what is about no subject, an existing one, or one of another kind', async () => {
-    await given().when(the('RX_REVIEWED')).then('SUBJECT_UNKNOWN');
-    await given(until('RX_ISSUED')).when(the('RX_ISSUED')).then('SUBJECT_EXISTS');
+    await given().when(the('RX_REVIEWED')).says('SUBJECT_UNKNOWN');
+    await given(until('RX_ISSUED')).when(the('RX_ISSUED')).says('SUBJECT_EXISTS');
     await given()
       .when(the('RX_ISSUED', { subject: KEYS.device }))
-      .then('SUBJECT_EXISTS');
+      .says('SUBJECT_EXISTS');
     await given()
       .when(the('RX_REVIEWED', { subject: KEYS.device }))
-      .then('SUBJECT_WRONG_KIND');
+      .says('SUBJECT_WRONG_KIND');
   });
 
   it('refuse impossible open fields', async () => {
@@ -27,24 +27,24 @@ describe('the rules of a prescription', () => {
       { plan: { first: true } },
       { plan: undefined },
     ])
-      await given().when(the('RX_ISSUED', { payload })).then('ENTRY_MALFORMED');
+      await given().when(the('RX_ISSUED', { payload })).says('ENTRY_MALFORMED');
     for (const payload of [{ centres: [] }, { mode: 'POST' }, { centres: Array(9).fill('CentreMSP') }])
-      await given(until('RX_REVIEWED')).when(the('RX_ROUTED', { payload })).then('ENTRY_MALFORMED');
+      await given(until('RX_REVIEWED')).when(the('RX_ROUTED', { payload })).says('ENTRY_MALFORMED');
   });
 
   it('let only the hospital that issued it go on', () =>
     given(until('RX_ISSUED'))
       .when(the('RX_REVIEWED', { by: 'other-connector' }))
-      .then('NOT_OPENER'));
+      .says('NOT_OPENER'));
 
   it('send it on only when the pharmacist passed or overrode it', async () => {
     const review = (result: string) => the('RX_REVIEWED', { payload: { result } });
-    await given(until('RX_ISSUED')).when(the('RX_ROUTED')).then('STEP_NOT_LEGAL');
-    await given(until('RX_ISSUED')).when(review('OVERRIDE'), the('RX_ROUTED')).then('accepted', 'accepted');
+    await given(until('RX_ISSUED')).when(the('RX_ROUTED')).says('STEP_NOT_LEGAL');
+    await given(until('RX_ISSUED')).when(review('OVERRIDE'), the('RX_ROUTED')).says('accepted', 'accepted');
     await given(until('RX_ISSUED'))
       .when(review('RETURN'), the('RX_ROUTED'), review('PASS'))
-      .then('accepted', 'STEP_NOT_LEGAL', 'STEP_NOT_LEGAL');
-    await given(until('RX_ROUTED')).when(the('RX_ROUTED')).then('STEP_NOT_LEGAL');
+      .says('accepted', 'STEP_NOT_LEGAL', 'STEP_NOT_LEGAL');
+    await given(until('RX_ROUTED')).when(the('RX_ROUTED')).says('STEP_NOT_LEGAL');
   });
 
   it('let the hospital revoke it from every phase, once', async () => {
@@ -57,70 +57,70 @@ describe('the rules of a prescription', () => {
     ])
       await given(acts)
         .when(revoked('2026-03-10T01:06Z'), revoked('2026-03-10T01:07Z'))
-        .then('accepted', 'STEP_NOT_LEGAL');
+        .says('accepted', 'STEP_NOT_LEGAL');
   });
 
   it('let revocation and acceptance have one winner, and tell the loser why', async () => {
     await given(until('RX_ROUTED'))
       .when(revoked('2026-03-10T01:06Z'), the('RX_ACCEPTED'))
-      .then('accepted', 'PRESCRIPTION_REVOKED');
+      .says('accepted', 'PRESCRIPTION_REVOKED');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED'), revoked('2026-03-10T01:11Z'))
-      .then('accepted', 'TOO_LATE_ACCEPTED');
+      .says('accepted', 'TOO_LATE_ACCEPTED');
   });
 });
 
 describe('the rules of an acceptance', () => {
   it('need a routed prescription', async () => {
-    await given(until('RX_ISSUED')).when(the('RX_ACCEPTED')).then('PRESCRIPTION_NOT_ROUTED');
-    await given(until('RX_REVIEWED')).when(the('RX_ACCEPTED')).then('PRESCRIPTION_NOT_ROUTED');
+    await given(until('RX_ISSUED')).when(the('RX_ACCEPTED')).says('PRESCRIPTION_NOT_ROUTED');
+    await given(until('RX_REVIEWED')).when(the('RX_ACCEPTED')).says('PRESCRIPTION_NOT_ROUTED');
   });
 
   it('need one prescription, which exists', async () => {
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { links: [] }))
-      .then('LINK_UNKNOWN');
+      .says('LINK_UNKNOWN');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { links: [keyFrom('nothing')] }))
-      .then('LINK_UNKNOWN');
+      .says('LINK_UNKNOWN');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { links: [KEYS.device] }))
-      .then('LINK_UNKNOWN');
+      .says('LINK_UNKNOWN');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { links: [KEYS.prescription, KEYS.device] }))
-      .then('LINK_UNKNOWN');
+      .says('LINK_UNKNOWN');
   });
 
   it('need a centre that the prescription names', async () => {
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { by: 'other-reception' }))
-      .then('CENTRE_NOT_NAMED');
+      .says('CENTRE_NOT_NAMED');
     await given(
       upTo('RX_ROUTED'),
       the('RX_ROUTED', { payload: { centres: ['CentreMSP', 'OtherCentreMSP'] } }),
     )
       .when(the('RX_ACCEPTED', { by: 'other-reception' }))
-      .then('accepted');
+      .says('accepted');
   });
 
   it('hold the transaction, not the event, to the last minute of validity', async () => {
     const last = Date.parse(the('RX_ISSUED').statement.payload['validUntil'] as string) / 60_000;
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { at: last }))
-      .then('accepted');
+      .says('accepted');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { at: last + 1 }))
-      .then('PRESCRIPTION_EXPIRED');
+      .says('PRESCRIPTION_EXPIRED');
   });
 
   it('use it at most as often as it allows', async () => {
     const again = (seed: string) => the('RX_ACCEPTED', { subject: keyFrom(seed) });
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED'), again('2'))
-      .then('accepted', 'PRESCRIPTION_USED');
+      .says('accepted', 'PRESCRIPTION_USED');
     await given(prescribed(until('RX_ROUTED'), { maxUses: 3 }))
       .when(the('RX_ACCEPTED'), again('2'), again('3'), again('4'))
-      .then('accepted', 'accepted', 'accepted', 'PRESCRIPTION_USED');
+      .says('accepted', 'accepted', 'accepted', 'PRESCRIPTION_USED');
   });
 
   it('take plan and mode over as prescribed', async () => {
@@ -128,16 +128,16 @@ describe('the rules of an acceptance', () => {
     for (const part of Object.keys(plan))
       await given(until('RX_ROUTED'))
         .when(the('RX_ACCEPTED', { payload: { plan: { ...plan, [part]: !plan[part] } } }))
-        .then('PLAN_DIFFERS');
+        .says('PLAN_DIFFERS');
     await given(until('RX_ROUTED'))
       .when(the('RX_ACCEPTED', { payload: { mode: 'SELF' } }))
-      .then('PLAN_DIFFERS');
+      .says('PLAN_DIFFERS');
   });
 
   it('give a second prescription its own story', () =>
     given(until('RX_ACCEPTED'))
       .when(...second(until('RX_ACCEPTED')))
-      .then('accepted', 'accepted', 'accepted', 'accepted'));
+      .says('accepted', 'accepted', 'accepted', 'accepted'));
 });
 
 describe("the rules of an event's time", () => {
@@ -148,38 +148,38 @@ describe("the rules of an event's time", () => {
   it('let it lie 5 minutes ahead of the transaction and not more', async () => {
     await given(rx)
       .when(routed(minute - 5))
-      .then([]);
+      .says([]);
     await given(rx)
       .when(routed(minute - 6))
-      .then('TIME_FUTURE');
+      .says('TIME_FUTURE');
   });
 
   it('mark it late after 15 minutes and refuse it after 30 days', async () => {
     await given(rx)
       .when(routed(minute + 15))
-      .then([]);
+      .says([]);
     await given(rx)
       .when(routed(minute + 16))
-      .then(['LATE']);
+      .says(['LATE']);
     await given(rx)
       .when(routed(minute + 30 * 1440))
-      .then(['LATE']);
+      .says(['LATE']);
     await given(rx)
       .when(routed(minute + 30 * 1440 + 1))
-      .then('TIME_TOO_OLD');
+      .says('TIME_TOO_OLD');
   });
 
   it('let it lie 5 minutes before the move it follows, marked, and not more', async () => {
     const reviewed = Date.parse(the('RX_REVIEWED').statement.time) / 60_000;
     const early = (minutes: number) => the('RX_ROUTED', { later: reviewed - minute - minutes });
-    await given(rx).when(early(0)).then([]);
-    await given(rx).when(early(1)).then(['CLOCK_SKEW']);
-    await given(rx).when(early(5)).then(['CLOCK_SKEW']);
-    await given(rx).when(early(6)).then('TIME_ORDER');
+    await given(rx).when(early(0)).says([]);
+    await given(rx).when(early(1)).says(['CLOCK_SKEW']);
+    await given(rx).when(early(5)).says(['CLOCK_SKEW']);
+    await given(rx).when(early(6)).says('TIME_ORDER');
   });
 
   it('count from the latest move, not the last: a clock that is behind does not move it back', () =>
     given(rx, the('RX_ROUTED', { time: '2026-03-10T01:00Z' }))
       .when(revoked('2026-03-10T00:57Z'), revoked('2026-03-10T00:58Z'))
-      .then('TIME_ORDER', ['CLOCK_SKEW']));
+      .says('TIME_ORDER', ['CLOCK_SKEW']));
 });
