@@ -45,6 +45,17 @@ export function replay(trails: readonly ReadTrail[], kindOf: (org: string) => Ki
   const marks = new Set<Mark>();
   if (unknown !== undefined) return { states: new Map(), marks: [], unknownRules: unknown };
 
+  const places = new Set<string>();
+  for (const [t, { records }] of trails.entries())
+    for (const [i, { record }] of records.entries()) {
+      const taken = `${record.index} ${record.entry.org}`;
+      if (places.has(taken))
+        throw new TraceError('BUNDLE_MALFORMED', 'another record has this place in its log', {
+          place: `/trails/${t}/records/${i}`,
+        });
+      places.add(taken);
+    }
+
   // What a prescription allows, a fulfilment needs; what a fulfilment allows, a package needs.
   const inOrder = [...trails.entries()].sort(([, a], [, b]) => rank(a) - rank(b));
   for (const [t, trail] of inOrder) {
@@ -105,18 +116,13 @@ function judged(
 /** The states that a linked subject may have had when this record was made. */
 function candidates(record: Record, linked: History | undefined): (OwnState | 'unseen')[] {
   if (!linked) return ['unseen'];
-  const { org } = record.entry;
-  const possible: OwnState[] = [];
-  for (let size = linked.before ? 0 : 1; size <= linked.states.length; size++) {
-    const inside = linked.records.slice(0, size);
-    const after = linked.records.slice(size);
-    const ordered =
-      inside.every(({ entry, index }) => entry.org !== org || index < record.index) &&
-      after.every(({ entry, index }) => entry.org !== org || index > record.index);
-    const state = size ? linked.states[size - 1] : linked.before;
-    if (ordered && state) possible.push(state);
-  }
-  return possible;
+  // Its own organisation's log orders the two: all that stands before the record there had happened, all after it had not.
+  const ours = ({ entry: { org } }: Record): boolean => org === record.entry.org;
+  const least = linked.records.findLastIndex((other) => ours(other) && other.index < record.index) + 1;
+  const next = linked.records.findIndex((other) => ours(other) && other.index > record.index);
+  const most = next < 0 ? linked.states.length : Math.min(next, linked.states.length);
+  const possible = linked.states.slice(Math.max(least - 1, 0), most);
+  return least === 0 && linked.before ? [linked.before, ...possible] : possible;
 }
 
 /** Every way to take one item from each list; a step links at most a handful. */
