@@ -301,4 +301,38 @@ describe('replay', function () {
     const longer = await ledgerAfter([...reference(), late]);
     expect((await report(await bundleOf(longer, { trails }))).ok).to.equal(true);
   });
+
+  it('lets no two records have one place in a log, in whatever trails they stand', async () => {
+    const bundle = structuredClone(await bundleOf(await ledgerAfter(reference()), { trails }));
+    const record = bundle.trails[0]!.records[0]!.record as { index: number };
+    record.index = (bundle.trails[1]!.records[20]!.record as { index: number }).index;
+    expect(detail(await report(bundle), 'rules')).to.equal(
+      '/trails/1/records/20: another record has this place in its log',
+    );
+  });
+
+  it('does not take long over trails that are made to take long', async () => {
+    const bundle = structuredClone(
+      await bundleOf(await ledgerAfter(reference()), {
+        trails: [KEYS.package, KEYS.fulfilment, DEVICES[0]!],
+      }),
+    );
+    type Shown = { entry: { links?: string[]; step: string }; seq: number; index: number };
+    const many = (from: { record: unknown }, first: number, count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        record: { ...(from.record as Shown), seq: i, index: first + i },
+        disclosures: [],
+      }));
+    const [, fulfilment, device] = bundle.trails;
+    device!.records = many(device!.records[0]!, 10_000, 1000);
+    const start = fulfilment!.records.find(
+      ({ record }) => (record as Shown).entry.step === 'DECOCT_STARTED',
+    )!;
+    const at = fulfilment!.records.indexOf(start);
+    fulfilment!.records.splice(at + 1, 0, ...many(start, 20_000, 900));
+    const began = performance.now();
+    const found = await report(bundle);
+    expect(found.ok).to.equal(false);
+    expect(performance.now() - began).to.be.lessThan(5000);
+  });
 });
