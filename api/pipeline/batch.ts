@@ -38,7 +38,7 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
       if (endorsed.answer.stale !== undefined)
         return await overtaken(pipeline, org, after, endorsed.answer.stale);
       // A difference is found before anything is written.
-      await judgeAgain(pipeline, org, endorsed);
+      await judgeAgain(pipeline, org, endorsed, 'endorsed');
       const code = await endorsed.submit();
       // Overtaken by a registration or by an attempt of ours that was still queued: the next turn builds it anew.
       if (code !== VALID) return false;
@@ -64,7 +64,8 @@ async function overtaken(pipeline: Pipeline, org: string, after: number, last: n
  * The organisation's entries that may be written now, oldest first: everything pending before them on their subjects has a
  * verdict or precedes them here, so that two organisations never fight over one box.
  */
-async function ready({ pool }: Pipeline, org: string): Promise<string[]> {
+async function ready({ pool, now }: Pipeline, org: string): Promise<string[]> {
+  const overdue = now() - HOLD_FOR;
   const pending = await oldestPending(pool, LOOKED_AT);
   const boxes = await readWorld(pool, [
     ...new Set(pending.map(({ subjects }) => keyOf.subject(subjects[0]!))),
@@ -77,7 +78,8 @@ async function ready({ pool }: Pipeline, org: string): Promise<string[]> {
   const lines: string[] = [];
   for (const event of pending) {
     const touched = event.subjects;
-    if (waits(event, waiting, parsedValue<Subject>(boxes, keyOf.subject(touched[0]!)))) {
+    const box = parsedValue<Subject>(boxes, keyOf.subject(touched[0]!));
+    if (waits(event, waiting, box, overdue)) {
       // It waits for the other side of its handover, which must not wait for it.
       for (const subject of touched) waiting.add(`${event.org} ${subject}`);
       continue;
@@ -95,10 +97,13 @@ async function ready({ pool }: Pipeline, org: string): Promise<string[]> {
 }
 
 function waits(
-  { org, subjects, line, age }: PendingEvent,
+  { org, subjects, line, receivedAt }: PendingEvent,
   waiting: ReadonlySet<string>,
   box: Subject | undefined,
+  overdue: number,
 ): boolean {
   if (subjects.some((subject) => waiting.has(`${org} ${subject}`))) return true;
-  return age < HOLD_FOR && line.includes('"step":"COURIER_ACCEPTED"') && awaitsGiver(parseEntry(line), box);
+  return (
+    receivedAt > overdue && line.includes('"step":"COURIER_ACCEPTED"') && awaitsGiver(parseEntry(line), box)
+  );
 }

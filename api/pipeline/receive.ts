@@ -54,6 +54,9 @@ const NOT_STORED: ReadonlySet<Refusal> = new Set([
   'TIME_FUTURE',
 ]);
 
+/** Refusals that no other side of a handover can change. */
+const NEVER_HELD: ReadonlySet<Refusal> = new Set(['STATION_REVOKED', 'ROLE_NOT_ALLOWED', 'TIME_TOO_OLD']);
+
 /** An item as it was understood: who says it, and how it becomes an entry if it is new. */
 interface Said {
   station: string;
@@ -323,7 +326,7 @@ async function store(
       continue;
     }
     kept.push(one);
-    if (held) waiting.add(`${entry.org} ${entry.subject}`);
+    if (held && !(refused && NEVER_HELD.has(refused))) waiting.add(`${entry.org} ${entry.subject}`);
     else if (refused) refusals.push({ entry, code: refused });
   }
   await appendEvents(

@@ -2,11 +2,13 @@ import {
   at as keyOf,
   canonical,
   keysOf,
+  parseCheckpoint,
   readLines,
   refereeBatch,
   type Coordinate,
   type Entry,
   type Log,
+  type Station,
   type Values,
   type Verdict,
 } from '@yaoji/chaincode/core';
@@ -30,11 +32,15 @@ interface Judged {
   checkpoint: string;
 }
 
-/** Judges a batch on the mirror exactly as the endorsers judged it on the ledger. Throws LogDiffers if the answers differ. */
+/**
+ * Judges a batch on the mirror exactly as the endorsers judged it on the ledger, whether it is only endorsed or valid. Throws
+ * LogDiffers if the answers differ.
+ */
 export async function judgeAgain(
   pipeline: Pipeline,
   org: string,
   transaction: BatchTransaction,
+  is: 'endorsed' | 'valid',
 ): Promise<Judged> {
   const entries = readLines(transaction.lines);
   const keys = keysOf(entries, [org]);
@@ -45,10 +51,38 @@ export async function judgeAgain(
   await writeWorld(pipeline.pool, await readState(pipeline.ledger, org, registry));
   const refreshed = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
   if (refreshed) return refreshed;
+  const values = await readWorld(pipeline.pool, keys);
+  const before = withoutLaterRevocations(
+    values,
+    is === 'valid' ? sizeAfter(transaction) : sizeOf(values, org),
+  );
+  const asItWas = await judgeOn(pipeline, org, transaction, entries, before);
+  if (asItWas) return asItWas;
   throw new LogDiffers(
     `the ledger's answer to batch ${transaction.after + 1} differs from the recomputed one`,
   );
 }
+
+/**
+ * The values as they were when the batch was judged, if a station was revoked since: between the batch and its settling
+ * there may lie a restart. A revocation names the size that its organisation's log had; from `size` on it came later.
+ */
+function withoutLaterRevocations(values: Values, size: number): Values {
+  const earlier = new Map(values);
+  for (const key of values.keys()) {
+    if (!key.startsWith(keyOf.station(''))) continue;
+    const station = parsedValue<Station>(values, key);
+    if (station?.revoked === undefined || station.revoked < size) continue;
+    const { revoked: _, ...enrolled } = station;
+    earlier.set(key, canonical(enrolled));
+  }
+  return earlier;
+}
+
+const sizeOf = (values: Values, org: string): number => parsedValue<Log>(values, keyOf.log(org))?.size ?? 0;
+
+const sizeAfter = ({ answer }: BatchTransaction): number =>
+  answer.stale === undefined ? parseCheckpoint(answer.checkpoint).size : 0;
 
 async function judgeOn(
   { ledger }: Pipeline,
@@ -92,6 +126,7 @@ export async function settle(pipeline: Pipeline, org: string, transaction: Batch
       pipeline,
       org,
       transaction,
+      'valid',
     );
     await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
     await writeWorld(tx, writes);

@@ -78,8 +78,8 @@ export interface PendingEvent {
   org: string;
   subjects: string[];
   line: string;
-  /** ms since it was received */
-  age: number;
+  /** ms since the epoch */
+  receivedAt: number;
 }
 
 interface PendingRow {
@@ -88,15 +88,15 @@ interface PendingRow {
   org: string;
   subjects: string[];
   entry: string;
-  age: number;
+  received_at: Date;
 }
-const PENDING = `select p.station, p.n, p.org, p.subjects, e.entry,
-    (extract(epoch from now() - e.received_at) * 1000)::float8 as age
+const PENDING = `select p.station, p.n, p.org, p.subjects, e.entry, e.received_at
   from pending p join event e using (station, n)`;
-const toPending = ({ entry, n, ...rest }: PendingRow): PendingEvent => ({
+const toPending = ({ entry, n, received_at, ...rest }: PendingRow): PendingEvent => ({
   ...rest,
   n: Number(n),
   line: entry,
+  receivedAt: received_at.getTime(),
 });
 
 /** Every pending event about any of these subjects, oldest arrival first. */
