@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Pool } from 'pg';
 import { createApp } from '@yaoji/api/http/app';
@@ -456,4 +457,66 @@ export async function serveService(parts: Parts): Promise<ServedService> {
       await running.stop();
     },
   };
+}
+
+// ── What goes wrong on the way ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Where a batch is on its way to the ledger. */
+export type Moment =
+  | 'proposed' // its id is stored, nothing was sent
+  | 'endorsed' // the endorsers have judged, we have not
+  | 'submitted' // we have judged as well, nothing is written yet
+  | 'ordered'; // the ledger has decided, and nobody here knows yet
+
+/**
+ * The ledger, with somebody who is told of each moment of each batch and may throw there: then the rest does not happen. Told
+ * of 'ordered' with the validation code.
+ */
+export function watched(ledger: Ledger, at: (moment: Moment, org: string, code?: number) => unknown): Ledger {
+  return over(ledger, {
+    door(org, identity) {
+      const door = ledger.door(org, identity);
+      const newProposal: typeof door.contract.newProposal = (name, options) => {
+        const proposal = door.contract.newProposal(name, options);
+        if (name !== 'RecordBatch') return proposal;
+        return over(proposal, {
+          async endorse() {
+            await at('proposed', org);
+            const transaction = await proposal.endorse();
+            await at('endorsed', org);
+            return over(transaction, {
+              async submit() {
+                await at('submitted', org);
+                const submitted = await transaction.submit();
+                const status = await submitted.getStatus();
+                await at('ordered', org, status.code);
+                return over(submitted, { getStatus: () => Promise.resolve(status) });
+              },
+            });
+          },
+        });
+      };
+      return { ...door, contract: over(door.contract, { newProposal }) };
+    },
+  });
+}
+
+/** The object with some of its methods replaced. */
+export function over<T extends object>(target: T, instead: Partial<T>): T {
+  return new Proxy(target, {
+    get(_, name) {
+      const value: unknown = Reflect.get(Object.hasOwn(instead, name) ? instead : target, name);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** Resolves when the condition holds; throws when that takes too long. */
+export async function until(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  within = 20_000,
+): Promise<void> {
+  for (const end = Date.now() + within; !(await condition()); await sleep(20))
+    if (Date.now() > end) throw new Error(`not within ${within} ms: ${what}`);
 }
