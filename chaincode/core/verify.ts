@@ -166,7 +166,10 @@ async function checkSignatures(
   return `${signers.size} stations`;
 }
 
-/** seq and prev unbroken from the first record to the viewed head: nothing added, removed, reordered or cut off. */
+/**
+ * seq and prev unbroken from the first record to the viewed head: nothing added, removed, reordered or cut off; and no
+ * trail left out of which the view shows a head.
+ */
 function checkTrails(trails: readonly ReadTrail[], heads: ReadState, suite: Suite): string {
   for (const [t, trail] of trails.entries()) {
     let prev = '';
@@ -180,7 +183,11 @@ function checkTrails(trails: readonly ReadTrail[], heads: ReadState, suite: Suit
     if (seq !== trail.records.length || head !== prev)
       wrong(`/trails/${t}`, 'the trail does not end at the viewed head');
   }
-  return `unbroken to the viewed heads`;
+  const subjects = new Set(trails.map(({ subject }) => keyOf.subject(subject)));
+  for (const [key, value] of heads.values)
+    if (key.startsWith(keyOf.subject('')) && value !== undefined && !subjects.has(key))
+      wrong('/trails', `the trail of the viewed ${key} is missing`);
+  return 'unbroken to the viewed heads';
 }
 
 /** Every step was legal when it was taken, and the state that the steps lead to is the viewed one. */
