@@ -2,10 +2,12 @@ import { status, type handleBidiStreamingCall, type ServerDuplexStream } from '@
 import { common, orderer, peer } from '@hyperledger/fabric-protos';
 
 import type { Membership } from '../identities/membership.ts';
+import { uncut } from './cut.ts';
 import { readEnvelope, type Envelope } from './envelope.ts';
+import type { Faults } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 import { CHANNEL } from './names.ts';
-import { cancelled, rpcError, writeTo } from './rpc.ts';
+import { cancelled, rpcError, toServiceError, writeTo } from './rpc.ts';
 import { startBlock } from './seek.ts';
 
 type Stream = ServerDuplexStream<common.Envelope, peer.DeliverResponse>;
@@ -13,11 +15,13 @@ type Handler = handleBidiStreamingCall<common.Envelope, peer.DeliverResponse>;
 type Status = common.StatusMap[keyof common.StatusMap];
 
 /** Fabric's deliver service (core/peer/deliverevents.go): whole blocks only, the other two forms are refused. */
-export function newDeliver(ledger: Ledger, members: Membership): peer.IDeliverServer {
+export function newDeliver(ledger: Ledger, members: Membership, faults: Faults): peer.IDeliverServer {
   const deliver: Handler = (call) => {
     const signal = cancelled(call);
     call.on('data', (request: common.Envelope) => {
-      void serve(ledger, members, call, request, signal);
+      uncut(faults, signal, (open) => serve(ledger, members, call, request, open)).catch((error: unknown) =>
+        call.emit('error', toServiceError(error)),
+      );
     });
   };
   return {

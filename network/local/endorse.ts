@@ -23,7 +23,7 @@ export async function evaluate(
       `no peers available to evaluate chaincode ${proposal.chaincode} in channel ${CHANNEL}`,
     );
   }
-  const [endorser] = endorsersFor(parts, proposal, request.getTargetOrganizationsList(), 1);
+  const [endorser] = endorsersFor(parts, proposal, request.getTargetOrganizationsList());
   if (!endorser) throw rpcError(status.UNAVAILABLE, 'no endorsing peers');
   try {
     const { response } = await atOneHeight(parts.ledger, (height) => endorser.endorse(proposal, height));
@@ -48,19 +48,18 @@ export async function endorse(
     );
   }
   const named = request.getEndorsingOrganizationsList();
-  const endorsers = endorsersFor(parts, proposal, named, parts.endorsements);
-  const answers = await atOneHeight(parts.ledger, (height) =>
-    Promise.allSettled(endorsers.map((endorser) => endorser.endorse(proposal, height))),
-  );
-  const { agreed, details } = compare(endorsers, answers);
-  if (named.length === 0 && answers[0]?.status === 'rejected') {
+  const endorsers = endorsersFor(parts, proposal, named);
+  const needed = named.length > 0 ? endorsers.length : parts.endorsements;
+  const answered = await atOneHeight(parts.ledger, (height) => collect(endorsers, needed, proposal, height));
+  const { agreed, details } = compare(answered);
+  if (named.length === 0 && answered[0]?.answer.status === 'rejected') {
     throw rpcError(
-      status.ABORTED,
+      isAway(answered[0].answer.reason) ? status.UNAVAILABLE : status.ABORTED,
       'failed to endorse transaction, see attached details for more info',
       details.slice(0, 1),
     );
   }
-  if (details.length > 0) {
+  if (agreed.length < needed) {
     throw rpcError(
       status.ABORTED,
       'failed to collect enough transaction endorsements, see attached details for more info',
@@ -72,23 +71,53 @@ export async function endorse(
   return response;
 }
 
+interface Answered {
+  readonly mspId: string;
+  readonly answer: PromiseSettledResult<Endorsed>;
+}
+
+/**
+ * The answers of as many endorsers as are needed and, for each that failed or differed from the first, of the next one that
+ * was not asked yet. Only the first cannot be replaced: the client's own organisation, when it named none.
+ */
+async function collect(
+  endorsers: readonly Endorser[],
+  needed: number,
+  proposal: Proposal,
+  height: number,
+): Promise<Answered[]> {
+  const answered: Answered[] = [];
+  for (let missing = needed; missing > 0;) {
+    const next = endorsers.slice(answered.length, answered.length + missing);
+    if (next.length === 0) break;
+    const answers = await Promise.allSettled(next.map((endorser) => endorser.endorse(proposal, height)));
+    answered.push(...next.map(({ mspId }, index) => ({ mspId, answer: answers[index]! })));
+    if (answered[0]?.answer.status === 'rejected') break;
+    missing = needed - compare(answered).agreed.length;
+  }
+  return answered;
+}
+
+function isAway(reason: unknown): boolean {
+  return reason instanceof Refused && reason.refuser === 'nobody';
+}
+
 function evaluateError(mspId: string, error: unknown): Error {
   const message = messageOf(error);
   const details = [{ mspId, message }];
   const returned = `evaluate call to endorser returned error: ${message}`;
   if (!(error instanceof Refused)) return rpcError(status.UNKNOWN, returned, details);
   if (error.refuser === 'check') return rpcError(status.FAILED_PRECONDITION, returned, details);
-  const code = error.refuser === 'filter' ? status.UNAVAILABLE : status.ABORTED;
+  const code = error.refuser === 'peer' ? status.ABORTED : status.UNAVAILABLE;
   return rpcError(code, 'failed to evaluate transaction, see attached details for more info', details);
 }
 
 /** The answers that agree with the first good one, and what is to be said about the others. */
-function compare(endorsers: readonly Endorser[], answers: readonly PromiseSettledResult<Endorsed>[]) {
+function compare(answered: readonly Answered[]) {
   const agreed: Endorsed[] = [];
   const details: Detail[] = [];
-  for (const [index, { mspId }] of endorsers.entries()) {
-    const answer = answers[index];
-    if (answer?.status !== 'fulfilled') details.push({ mspId, message: messageOf(answer?.reason) });
+  for (const { mspId, answer } of answered) {
+    if (answer.status === 'rejected') details.push({ mspId, message: messageOf(answer.reason) });
     else if (agreed[0] && Buffer.compare(agreed[0].payload, answer.value.payload) !== 0) {
       details.push({ mspId, message: 'ProposalResponsePayloads do not match' });
     } else agreed.push(answer.value);
@@ -133,18 +162,15 @@ function isDeployed(chaincode: string): boolean {
   return chaincode === CHAINCODE || chaincode === QSCC;
 }
 
-/** The named organisations; none named, then the client's own and as many others as are needed. */
-function endorsersFor(
-  { endorsers }: GatewayParts,
-  { creator }: Proposal,
-  named: string[],
-  count: number,
-): Endorser[] {
+/** The named organisations; none named, then all of them, the client's own first. */
+function endorsersFor({ endorsers }: GatewayParts, { creator }: Proposal, named: string[]): Endorser[] {
   if (named.length === 0) {
     const own = msp.SerializedIdentity.deserializeBinary(creator).getMspid();
-    return endorsers.toSorted((a, b) => Number(b.mspId === own) - Number(a.mspId === own)).slice(0, count);
+    return endorsers.toSorted((a, b) => Number(b.mspId === own) - Number(a.mspId === own));
   }
-  const missing = named.filter((mspId) => !endorsers.some((endorser) => endorser.mspId === mspId));
+  const missing = named.filter(
+    (mspId) => !endorsers.some((endorser) => endorser.mspId === mspId && !endorser.isAway),
+  );
   if (missing.length > 0) {
     throw rpcError(
       status.UNAVAILABLE,

@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { peer } from '@hyperledger/fabric-protos';
 
 import type { Membership } from '../identities/membership.ts';
 import type { OrganisationIdentities } from '../identities/organisation.ts';
 import type { Signer } from '../identities/signer.ts';
 import type { ChaincodeStream, InvocationResult } from './chaincode-stream.ts';
+import type { Faults } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 import { CHAINCODE, QSCC } from './names.ts';
 import { checkProposal, Refused, type Proposal } from './proposal.ts';
@@ -25,28 +28,46 @@ export class Endorser {
   readonly #ledger: Ledger;
   readonly #members: Membership;
   readonly #chaincode: ChaincodeStream;
+  readonly #faults: Faults;
+  #reached = 0;
 
   constructor(
     organisation: OrganisationIdentities,
     ledger: Ledger,
     members: Membership,
     chaincode: ChaincodeStream,
+    faults: Faults,
   ) {
     this.mspId = organisation.mspId;
     this.#signer = organisation.peer;
     this.#ledger = ledger;
     this.#members = members;
     this.#chaincode = chaincode;
+    this.#faults = faults;
+  }
+
+  /** Whether the peer is away. */
+  get isAway(): boolean {
+    return this.#faults.settings.refuseEndorsing.includes(this.mspId);
+  }
+
+  /** The peer has so many blocks, and will not be seen behind them again. */
+  reached(height: number): void {
+    this.#reached = Math.max(this.#reached, height);
   }
 
   /**
    * Endorses a proposal as of a height, which the caller must hold. Throws Refused when the peer refuses, an Error with
    * Fabric's text when the contract does.
    */
-  async endorse(proposal: Proposal, height: number): Promise<Endorsed> {
-    checkProposal(proposal, this.#members, (txId) => this.#ledger.place(txId) !== undefined);
+  async endorse(proposal: Proposal, newest: number): Promise<Endorsed> {
+    const { delayEndorsing } = this.#faults.settings;
+    if (delayEndorsing > 0) await sleep(delayEndorsing);
+    if (this.isAway) throw new Refused('nobody', 'connection refused');
+    const height = this.#standsAt(newest);
+    checkProposal(proposal, this.#members, (txId) => this.#ledger.place(txId, height) !== undefined);
     if (proposal.chaincode === QSCC) {
-      const response = await query(this.#ledger, proposal.input.getArgsList_asU8());
+      const response = await query(this.#ledger, proposal.input.getArgsList_asU8(), height);
       return this.#sign(proposal, { response, event: undefined }, new Uint8Array());
     }
     if (proposal.chaincode !== CHAINCODE)
@@ -58,6 +79,14 @@ export class Endorser {
     } finally {
       simulation.end();
     }
+  }
+
+  // A peer never goes back: one that begins to lag stays where it is until it is one block behind.
+  #standsAt(newest: number): number {
+    const lags = this.#faults.settings.lag.includes(this.mspId);
+    const height = lags ? Math.max(this.#reached, this.#ledger.height - 1) : newest;
+    this.reached(height);
+    return height;
   }
 
   async #invoke({ txId, input, signed }: Proposal, simulation: Simulation): Promise<InvocationResult> {

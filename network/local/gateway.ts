@@ -21,7 +21,7 @@ export function newGateway(parts: GatewayParts): gateway.IGatewayServer {
   return {
     evaluate: unary((request: gateway.EvaluateRequest) => evaluate(parts, request)),
     endorse: unary((request: gateway.EndorseRequest) => endorse(parts, request)),
-    submit: unary(async (request: gateway.SubmitRequest) => submit(parts, request)),
+    submit: unary((request: gateway.SubmitRequest, signal) => submit(parts, request, signal)),
     commitStatus: unary((request: gateway.SignedCommitStatusRequest, signal) =>
       commitStatus(parts, request, signal),
     ),

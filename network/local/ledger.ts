@@ -16,6 +16,7 @@ import {
   SIGNATURES,
   TRANSACTIONS_FILTER,
 } from './block.ts';
+import type { Faults } from './faults.ts';
 import { newGenesis } from './genesis.ts';
 import { Ordering } from './ordering.ts';
 import { State } from './state.ts';
@@ -34,6 +35,9 @@ export interface CommittedBlock {
   readonly transactions: readonly Judged[];
 }
 
+/** What Fabric's BFT orderers say to a transaction that they have ordered already. */
+export const PROCESSED = 'failed to submit request: request already processed';
+
 const CODES = new Map<number, ValidationCode>(Object.values(Code).map((code) => [code, code]));
 
 /** The channel: its blocks, its state, and the way into both. Emits `failed` when the disk refuses a block. */
@@ -41,6 +45,7 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
   readonly state = new State();
   readonly #rules: Rules;
   readonly #organisations: readonly OrganisationIdentities[];
+  readonly #faults: Faults;
   readonly #ordering = new Ordering((envelopes) => this.#commitOrFail(envelopes));
   readonly #places = new Map<string, Place>();
   readonly #file: Promise<BlockFile>;
@@ -49,12 +54,20 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
   #previousHash: Uint8Array = new Uint8Array();
   #commitHash: Uint8Array = new Uint8Array();
   #failure: Error | undefined;
+  /** The state before the newest block stays readable: a peer may lag. */
+  #releaseBefore = this.state.hold(0);
 
-  private constructor(path: string, rules: Rules, organisations: readonly OrganisationIdentities[]) {
+  private constructor(
+    path: string,
+    rules: Rules,
+    organisations: readonly OrganisationIdentities[],
+    faults: Faults,
+  ) {
     super();
     this.setMaxListeners(0);
     this.#rules = rules;
     this.#organisations = organisations;
+    this.#faults = faults;
     this.#file = BlockFile.open(path, (block) => this.#replay(block));
   }
 
@@ -66,8 +79,9 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
     path: string,
     rules: Rules,
     organisations: readonly OrganisationIdentities[],
+    faults: Faults,
   ): Promise<Ledger> {
-    const ledger = new Ledger(path, rules, organisations);
+    const ledger = new Ledger(path, rules, organisations, faults);
     const file = await ledger.#file;
     const genesis = newGenesis(organisations);
     if (ledger.height === 0) {
@@ -88,12 +102,14 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
   /** Accepts an envelope for ordering. Throws, in the words of Fabric's BFT orderers, when its id is in a block already. */
   order(txId: string, envelope: Uint8Array): void {
     if (this.#failure) throw this.#failure;
-    if (this.#places.has(txId)) throw new Error('failed to submit request: request already processed');
+    if (this.#places.has(txId)) throw new Error(PROCESSED);
     this.#ordering.add(txId, envelope);
   }
 
-  place(txId: string): Place | undefined {
-    return this.#places.get(txId);
+  /** Where a transaction lies, as far as the first so many blocks tell. */
+  place(txId: string, height = this.#height): Place | undefined {
+    const place = this.#places.get(txId);
+    return place && place.block < height ? place : undefined;
   }
 
   /** Waits until a transaction is in a block. Throws when the signal is aborted first. */
@@ -105,8 +121,9 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
     }
   }
 
-  /** A block's bytes as they are on the disk. Throws when there is no such block. */
-  async blockBytes(number: number): Promise<Buffer> {
+  /** A block's bytes as they are on the disk. Throws when there is no such block among the first so many. */
+  async blockBytes(number: number, height = this.#height): Promise<Buffer> {
+    if (number >= height) throw new Error(`no such block number [${number}] in index`);
     return (await this.#file).read(number);
   }
 
@@ -151,10 +168,13 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
       state: this.state,
       height: this.#height,
       isKnown: (txId) => this.#places.has(txId),
+      isOvertaken: () => this.#faults.take('conflicts'),
     });
     const block = newBlock(this.#height, this.#lastHash, envelopes);
     this.#fillMetadata(block, judged);
+    this.#faults.reach('before-block');
     await (await this.#file).append(block.serializeBinary());
+    this.#faults.reach('after-block');
     this.#apply(block, judged);
     this.emit('block');
   }
@@ -193,6 +213,7 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
 
   #apply(block: common.Block, transactions: readonly Judged[]): void {
     const { header, metadata } = blockParts(block);
+    const releaseBefore = this.state.hold(this.#height);
     for (const [index, { txId, code, sets }] of transactions.entries()) {
       const writes = code === Code.VALID ? sets.flatMap((set) => set.writes) : [];
       this.state.apply({ block: this.#height, tx: index }, writes);
@@ -205,6 +226,8 @@ export class Ledger extends EventEmitter<{ block: []; failed: [Error] }> {
     this.#previousHash = header.getPreviousHash_asU8();
     this.#lastHash = headerHash(header);
     this.#height++;
+    this.#releaseBefore();
+    this.#releaseBefore = releaseBefore;
   }
 }
 

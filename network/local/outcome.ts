@@ -2,6 +2,7 @@ import { status, type ServerWritableStream } from '@grpc/grpc-js';
 import { gateway } from '@hyperledger/fabric-protos';
 
 import type { Membership } from '../identities/membership.ts';
+import { uncut } from './cut.ts';
 import type { GatewayParts } from './gateway-parts.ts';
 import { CHANNEL } from './names.ts';
 import { cancelled, rpcError, writeTo } from './rpc.ts';
@@ -10,7 +11,7 @@ import { Code } from './validation.ts';
 
 /** What became of a transaction, once it is in a block; an unknown one is waited for (internal/pkg/gateway/commitstatus.go). */
 export async function commitStatus(
-  { ledger, members }: GatewayParts,
+  { ledger, members, endorsers, faults }: GatewayParts,
   signed: gateway.SignedCommitStatusRequest,
   signal: AbortSignal,
 ): Promise<gateway.CommitStatusResponse> {
@@ -18,7 +19,12 @@ export async function commitStatus(
   if (!request.getTransactionId())
     throw rpcError(status.INVALID_ARGUMENT, 'transaction ID should not be empty');
   checkReader(members, request, signed);
-  const { block, code } = await ledger.waitFor(request.getTransactionId(), signal);
+  const { block, code } = await uncut(faults, signal, (open) =>
+    ledger.waitFor(request.getTransactionId(), open),
+  );
+  // The client's own peer tells it, and so has that block.
+  const { mspId: own } = members.member(request.getIdentity_asU8());
+  endorsers.find(({ mspId }) => mspId === own)?.reached(block + 1);
   const response = new gateway.CommitStatusResponse();
   response.setResult(code);
   response.setBlockNumber(block);
@@ -27,12 +33,20 @@ export async function commitStatus(
 
 /** The contract's events of valid transactions, from a cursor on (internal/pkg/gateway/chaincodeevents.go). */
 export async function streamEvents(
-  { ledger, members }: GatewayParts,
+  parts: GatewayParts,
   call: ServerWritableStream<gateway.SignedChaincodeEventsRequest, gateway.ChaincodeEventsResponse>,
 ): Promise<void> {
-  const signal = cancelled(call);
   const request = gateway.ChaincodeEventsRequest.deserializeBinary(call.request.getRequest_asU8());
-  checkReader(members, request, call.request);
+  checkReader(parts.members, request, call.request);
+  await uncut(parts.faults, cancelled(call), (signal) => sendEvents(parts, call, request, signal));
+}
+
+async function sendEvents(
+  { ledger }: GatewayParts,
+  call: ServerWritableStream<gateway.SignedChaincodeEventsRequest, gateway.ChaincodeEventsResponse>,
+  request: gateway.ChaincodeEventsRequest,
+  signal: AbortSignal,
+): Promise<void> {
   // A client that has read up to a transaction names it, and wants what came after it, also within its block.
   const read = ledger.place(request.getAfterTransactionId());
   const start = read?.block ?? startBlock(request.getStartPosition(), ledger.height);

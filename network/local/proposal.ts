@@ -23,9 +23,9 @@ export interface Proposal {
 
 /**
  * Who refused a proposal, since the gateway answers each with another code: a peer's filter, before the peer looks at the
- * proposal; the check of the proposal; or the peer itself.
+ * proposal; the check of the proposal; the peer itself; or nobody, because the peer is away.
  */
-export type Refuser = 'filter' | 'check' | 'peer';
+export type Refuser = 'filter' | 'check' | 'peer' | 'nobody';
 
 /** A peer's refusal, in Fabric's words. */
 export class Refused extends Error {

@@ -7,13 +7,20 @@ import { CHANNEL } from './names.ts';
 const OK = 200;
 const FAILED = 500;
 
-/** Answers a call of Fabric's query system chaincode (core/scc/qscc), as far as a client needs it; the rest is refused. */
-export async function query(ledger: Ledger, args: readonly Uint8Array[]): Promise<peer.Response> {
+/**
+ * Answers a call of Fabric's query system chaincode (core/scc/qscc) as a peer with so many blocks does, as far as a client
+ * needs it; the rest is refused.
+ */
+export async function query(
+  ledger: Ledger,
+  args: readonly Uint8Array[],
+  height: number,
+): Promise<peer.Response> {
   const [name = '', channel = '', argument = ''] = args.map((arg) => Buffer.from(arg).toString());
   const response = new peer.Response();
   try {
     if (channel !== CHANNEL) throw new Error(`Invalid chain ID, ${channel}`);
-    response.setPayload(await answer(ledger, name, argument));
+    response.setPayload(await answer(ledger, name, argument, height));
     response.setStatus(OK);
   } catch (error) {
     response.setMessage(error instanceof Error ? error.message : String(error));
@@ -22,16 +29,16 @@ export async function query(ledger: Ledger, args: readonly Uint8Array[]): Promis
   return response;
 }
 
-async function answer(ledger: Ledger, name: string, argument: string): Promise<Uint8Array> {
+async function answer(ledger: Ledger, name: string, argument: string, height: number): Promise<Uint8Array> {
   switch (name) {
     case 'GetChainInfo':
       return ledger.info().serializeBinary();
     case 'GetBlockByNumber':
-      return ledger.blockBytes(parseNumber(argument));
+      return ledger.blockBytes(parseNumber(argument), height);
     case 'GetBlockByTxID':
-      return ledger.blockBytes(find(ledger, argument).block);
+      return ledger.blockBytes(find(ledger, argument, height).block);
     case 'GetTransactionByID':
-      return transaction(ledger, find(ledger, argument));
+      return transaction(ledger, find(ledger, argument, height));
     default:
       throw new Error(`Requested function ${name} not found.`);
   }
@@ -45,8 +52,8 @@ async function transaction(ledger: Ledger, { block, index, code }: Place): Promi
   return processed.serializeBinary();
 }
 
-function find(ledger: Ledger, txId: string): Place {
-  const place = ledger.place(txId);
+function find(ledger: Ledger, txId: string, height: number): Place {
+  const place = ledger.place(txId, height);
   if (!place)
     throw new Error(
       `Failed to get transaction with id ${txId}, error no such transaction ID [${txId}] in index`,

@@ -11,6 +11,7 @@ import { writeProfile } from '../profile.ts';
 import { ChaincodeStream } from './chaincode-stream.ts';
 import { newDeliver } from './deliver.ts';
 import { Endorser } from './endorser.ts';
+import { Faults } from './faults.ts';
 import { newGateway } from './gateway.ts';
 import { Ledger } from './ledger.ts';
 import { CHAINCODE, CHANNEL } from './names.ts';
@@ -35,6 +36,8 @@ export interface RunningLedger {
   readonly height: number;
   /** Answers, with the reason, when the disk has refused a block: the ledger accepts nothing more and must be stopped. */
   readonly failed: Promise<Error>;
+  /** What it is to do wrong; nothing, until somebody says so. */
+  readonly faults: Faults;
   /** The contract's process as of now. */
   chaincodePid(): number | undefined;
   /** Commits what was accepted and leaves nothing running. */
@@ -65,7 +68,8 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Run
     // Fabric's default policy, MAJORITY Endorsement.
     endorsements: Math.floor(organisations.length / 2) + 1,
   };
-  const ledger = await Ledger.open(join(folder, 'blocks'), rules, organisations);
+  const faults = new Faults();
+  const ledger = await Ledger.open(join(folder, 'blocks'), rules, organisations, faults);
   const { height } = ledger;
   const failed = new Promise<Error>((fail) => ledger.once('failed', fail));
   const chaincode = await startChaincode(resolve(options.chaincode), folder).catch(async (error: unknown) => {
@@ -73,7 +77,7 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Run
     throw error;
   });
   const streams = organisations.map(() => new ChaincodeStream(chaincode.address));
-  const server = newServer(ledger, rules, organisations, streams);
+  const server = newServer(ledger, rules, organisations, streams, faults);
   const stop = async (): Promise<void> => {
     server.forceShutdown();
     await Promise.all(streams.map((stream) => stream.close()));
@@ -97,7 +101,7 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Run
         identities: clients,
       })),
     });
-    return { profile, port, height, failed, chaincodePid: () => chaincode.pid(), stop };
+    return { profile, port, height, failed, faults, chaincodePid: () => chaincode.pid(), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -128,17 +132,18 @@ function newServer(
   { members, endorsements }: { members: ReturnType<typeof newMembership>; endorsements: number },
   organisations: readonly OrganisationIdentities[],
   streams: readonly ChaincodeStream[],
+  faults: Faults,
 ): Server {
   const endorsers = organisations.flatMap((organisation, index) => {
     const stream = streams[index];
-    return stream ? [new Endorser(organisation, ledger, members, stream)] : [];
+    return stream ? [new Endorser(organisation, ledger, members, stream, faults)] : [];
   });
   const server = new Server({
     'grpc.max_receive_message_length': LARGEST_MESSAGE_BYTES,
     'grpc.max_send_message_length': -1,
   });
-  server.addService(gateway.GatewayService, newGateway({ ledger, members, endorsers, endorsements }));
-  server.addService(peer.DeliverService, newDeliver(ledger, members));
+  server.addService(gateway.GatewayService, newGateway({ ledger, members, faults, endorsers, endorsements }));
+  server.addService(peer.DeliverService, newDeliver(ledger, members, faults));
   return server;
 }
 

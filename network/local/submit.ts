@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { status } from '@grpc/grpc-js';
 import { gateway, type common } from '@hyperledger/fabric-protos';
 
@@ -5,13 +8,18 @@ import type { Membership } from '../identities/membership.ts';
 import { quorum } from './block.ts';
 import { readEnvelope } from './envelope.ts';
 import type { GatewayParts } from './gateway-parts.ts';
+import { PROCESSED } from './ledger.ts';
 import { messageOf, rpcError } from './rpc.ts';
 
 // Fabric's BatchSize.AbsoluteMaxBytes.
 const LARGEST_ENVELOPE_BYTES = 10 * 1024 * 1024;
 
 /** Hands an endorsed transaction to the orderers (internal/pkg/gateway/submit.go). Says nothing about its validity. */
-export function submit(parts: GatewayParts, request: gateway.SubmitRequest): gateway.SubmitResponse {
+export async function submit(
+  parts: GatewayParts,
+  request: gateway.SubmitRequest,
+  signal: AbortSignal,
+): Promise<gateway.SubmitResponse> {
   const envelope = request.getPreparedTransaction();
   if (!envelope) throw rpcError(status.INVALID_ARGUMENT, 'a prepared transaction is required');
   if (envelope.getSignature_asU8().length === 0) {
@@ -19,11 +27,31 @@ export function submit(parts: GatewayParts, request: gateway.SubmitRequest): gat
   }
   try {
     const txId = checkBroadcast(parts.members, envelope);
-    parts.ledger.order(txId, envelope.serializeBinary());
+    checkQuorum(parts);
+    order(parts, txId, envelope.serializeBinary());
+    // Fabric's BFT orderers say so of one in a hundred ordinary submits.
+    if (parts.faults.take('claimProcessed')) throw new Error(PROCESSED);
   } catch (error) {
     throw ordererError(parts, messageOf(error));
   }
+  if (parts.faults.take('loseAnswers')) throw rpcError(status.UNAVAILABLE, 'Connection dropped');
+  if (parts.faults.take('withholdAnswers')) await once(signal, 'abort');
   return new gateway.SubmitResponse();
+}
+
+function order({ ledger, faults }: GatewayParts, txId: string, envelope: Uint8Array): void {
+  const { delayOrdering } = faults.settings;
+  if (delayOrdering === 0 || ledger.place(txId)) return ledger.order(txId, envelope);
+  // It was accepted, so nobody learns what becomes of it but by asking.
+  void sleep(delayOrdering, undefined, { ref: false })
+    .then(() => ledger.order(txId, envelope))
+    .catch(() => undefined);
+}
+
+function checkQuorum({ endorsers, faults }: GatewayParts): void {
+  const { refuseOrdering } = faults.settings;
+  const there = endorsers.filter(({ mspId }) => !refuseOrdering.includes(mspId)).length;
+  if (there < quorum(endorsers.length)) throw new Error('connection refused');
 }
 
 /** An orderer's checks of an envelope (orderer/common/msgprocessor). Answers the transaction's id; throws its refusal. */

@@ -36,6 +36,8 @@ export interface Before {
   readonly state: State;
   readonly height: number;
   isKnown(txId: string): boolean;
+  /** Whether a transaction is to count as overtaken although it was not. */
+  isOvertaken(): boolean;
 }
 
 /**
@@ -152,5 +154,5 @@ function judgeInOrder(
       ({ key, version }) =>
         written.has(key) || !sameVersion(before.state.get(key, before.height)?.version, version),
     );
-  return stale ? Code.MVCC_READ_CONFLICT : Code.VALID;
+  return stale || before.isOvertaken() ? Code.MVCC_READ_CONFLICT : Code.VALID;
 }
