@@ -31,6 +31,7 @@ export interface Receipt {
   index?: number;
   leaf?: string;
   at?: string;
+  /** the checks that found what was done outside the process rules: it is stored all the same */
   marks?: Mark[];
 }
 

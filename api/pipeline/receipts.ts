@@ -1,4 +1,11 @@
-import { at as keyOf, parseEntry, type Record, type Refusal, type Subject } from '@yaoji/chaincode/core';
+import {
+  at as keyOf,
+  parseEntry,
+  type Mark,
+  type Record,
+  type Refusal,
+  type Subject,
+} from '@yaoji/chaincode/core';
 import { eventStatuses, type EventStatus } from '../store/events.ts';
 import type { Db } from '../store/pool.ts';
 import { parsedValue, readWorld } from '../store/world.ts';
@@ -30,10 +37,11 @@ export async function receiptsOf(
 const entryOf = ({ entry }: EventStatus): ReturnType<typeof parseEntry> => parseEntry(entry);
 
 function toReceipt(
-  { station, n, step, subject, said_by, code, index, leaf, body }: EventStatus,
+  { station, n, step, subject, said_by, code, index, leaf, body, deviations }: EventStatus,
   held: boolean,
 ): Receipt {
-  const about = { station, n, step, subject };
+  const marks = deviations.map((check): Mark => `DEVIATION:${check}`);
+  const about = { station, n, step, subject, ...(marks.length ? { marks } : {}) };
   if (said_by === null) return { ...about, outcome: held ? 'held' : 'pending' };
   if (code !== null) return { ...about, outcome: 'refused', code: code as Refusal, by: said_by };
   const { at } = JSON.parse(body!) as Record;

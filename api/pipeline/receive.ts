@@ -8,6 +8,7 @@ import {
   parseDisclosure,
   parseEntry,
   pointer,
+  printMinute,
   refereeEntry,
   RULES,
   statementSchema,
@@ -30,10 +31,12 @@ import {
   refuseByService,
   type PendingEvent,
 } from '../store/events.ts';
+import { saveDeviations } from '../store/deviations.ts';
 import { withTransaction, type Db } from '../store/pool.ts';
 import { readWorld } from '../store/world.ts';
 import type { ItemAnswer, Principal, Rejection } from '../service.ts';
 import { trusting, type Pipeline } from './context.ts';
+import { openInspection } from './deviations.ts';
 import { awaitsGiver } from './hold.ts';
 import { receiptsOf } from './receipts.ts';
 import { mirrorRegistry } from './registry.ts';
@@ -68,6 +71,13 @@ interface Said {
   registry: readonly string[];
   bodyHash: Uint8Array;
   sign(): { entry: Entry; disclosures: string[] };
+}
+
+/** An item that was not stored before, as its entry. */
+interface Fresh {
+  item: Said;
+  entry: Entry;
+  disclosures: string[];
 }
 
 const nameOf = ({ station, n }: Pick<Said, 'station' | 'n'>): string => `${station} ${n}`;
@@ -272,14 +282,22 @@ function malformed(issue: Issue | undefined, placeOf: PlaceOf): Rejected {
 async function store(
   pipeline: Pipeline,
   tx: Db,
-  { org }: Principal,
+  principal: Principal,
   said: readonly Said[],
 ): Promise<Map<Said, Rejection>> {
+  const { org } = principal;
   const rejections = new Map<Said, Rejection>();
-  await lockNames(
+  const inspection = await openInspection(
     tx,
-    said.flatMap(({ station, subject, links }) => [station, subject, ...links]),
+    principal,
+    said.map(({ step }) => step),
   );
+  const filing = inspection.station === undefined ? [] : [inspection.station];
+  // The filing station too, now: a lock that is taken later could wait in a circle.
+  await lockNames(tx, [
+    ...said.flatMap(({ station, subject, links }) => [station, subject, ...links]),
+    ...filing,
+  ]);
   const known = await bodyHashes(tx, said);
   const pending = await pendingClosure(
     tx,
@@ -287,7 +305,7 @@ async function store(
   );
   const earlier = pending.map(({ line }) => parseEntry(line));
 
-  const fresh: { item: Said; entry: Entry; disclosures: string[] }[] = [];
+  const fresh: Fresh[] = [];
   const firsts = new Map<string, Said>();
   for (const item of said) {
     const identity = nameOf(item);
@@ -309,18 +327,22 @@ async function store(
 
   const at = Math.floor(pipeline.now() / 60_000);
   const entries = [...earlier, ...fresh.map(({ entry }) => entry)];
-  const world = new World(await readWorld(tx, keysOf(entries, [])));
+  const filingKeys = filing.flatMap((station) => [keyOf.station(station), keyOf.window(station)]);
+  const world = new World(await readWorld(tx, [...keysOf(entries, []), ...filingKeys]));
   const waiting = new Set<string>();
   for (const entry of earlier) {
     if (mustWait(entry, world, waiting)) waiting.add(`${entry.org} ${entry.subject}`);
     await refereeEntry(entry, entry.org, 0, world, at, trusting);
   }
-  const kept: typeof fresh = [];
+  const kept: Fresh[] = [];
   const refusals: { entry: Entry; code: Refusal }[] = [];
-  for (const one of fresh) {
+  const queue = [...fresh];
+  for (let one = queue.shift(); one; one = queue.shift()) {
     const { item, entry } = one;
     const held = mustWait(entry, world, waiting);
     const { refused } = await refereeEntry(entry, org, 0, world, at, nodeSuite);
+    if (refused && !said.includes(item))
+      pipeline.log({ level: 'warn', what: 'deviation not filed', why: refused });
     if (refused && NOT_STORED.has(refused)) {
       rejections.set(item, { code: refused, pointer: '', detail: refused });
       continue;
@@ -328,6 +350,11 @@ async function store(
     kept.push(one);
     if (held && !(refused && NEVER_HELD.has(refused))) waiting.add(`${entry.org} ${entry.subject}`);
     else if (refused) refusals.push({ entry, code: refused });
+    else {
+      // What the service finds in it is filed behind it and goes the same way, before anything else is judged.
+      const statements = await inspection.look(one, world, printMinute(at));
+      queue.unshift(...statements.flatMap((statement) => ownFiling(pipeline, principal, statement)));
+    }
   }
   await appendEvents(
     tx,
@@ -339,12 +366,25 @@ async function store(
     })),
   );
   await refuseByService(tx, refusals);
+  await saveDeviations(tx, inspection.found);
   // What stands twice in a request gets one answer.
   for (const item of said) {
     const rejection = rejections.get(firsts.get(nameOf(item))!);
     if (rejection && !rejections.has(item)) rejections.set(item, rejection);
   }
   return rejections;
+}
+
+/** The service's own statement as an item like any other; none when it does not hold the station's key after all. */
+function ownFiling(pipeline: Pipeline, principal: Principal, statement: Statement): Fresh[] {
+  try {
+    const item = understandStatement(pipeline, principal, statement as Json);
+    return [{ item, ...item.sign() }];
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    pipeline.log({ level: 'warn', what: 'deviation not filed', why: error.message });
+    return [];
+  }
 }
 
 /** A taker's side before its giver's, or what the same organisation records of that box behind it, is not illegal: it waits. */

@@ -157,6 +157,8 @@ export interface EventStatus {
   index: number | null;
   leaf: string | null;
   body: string | null;
+  /** the checks that found it outside the process rules, sorted */
+  deviations: string[];
 }
 
 /** The status of the events that are stored, in any order. */
@@ -165,7 +167,8 @@ export async function eventStatuses(
   identities: readonly { station: string; n: number }[],
 ): Promise<EventStatus[]> {
   const { rows } = await db.query<Omit<EventStatus, 'n' | 'index'> & { n: string; index: string | null }>(
-    `select e.station, e.n, e.org, e.step, e.subject, e.entry, v.said_by, v.code, r.index, r.leaf, r.body
+    `select e.station, e.n, e.org, e.step, e.subject, e.entry, v.said_by, v.code, r.index, r.leaf, r.body,
+       array(select d.check_id from deviation d where d.station = e.station and d.n = e.n order by 1) as deviations
      from unnest($1::text[], $2::bigint[]) as asked (station, n)
      join event e using (station, n) left join verdict v using (station, n) left join record r using (station, n)`,
     [identities.map(({ station }) => station), identities.map(({ n }) => n)],

@@ -1,6 +1,6 @@
 import type { Json } from '../canonical.ts';
 import { outside, type Bounds, type RuleSet } from './rule-sets.ts';
-import { boiledFor, runOf, type FulOwn } from './state.ts';
+import { boiledFor, type FulOwn } from './state.ts';
 
 // WHO JUDGES WHAT. A step is refused for the needs of its row in table.ts: those the ledger judges, and the service before it
 // by the same code. What has happened in the world and lies outside the rules is accepted and becomes a deviation, which blocks
@@ -27,7 +27,7 @@ export interface Seen {
   accepted: number | undefined;
   /** what RX_ISSUED said */
   prescription: Payload;
-  /** where a boil starts: how its device was last cleaned, and the prescription boiled in it before that */
+  /** where a boil starts: how its device was last cleaned, and what was prescribed to whom it boiled for before */
   device: { cleaning: Payload; before: Payload };
 }
 
@@ -95,7 +95,8 @@ export const PROCESS_CHECKS = {
     // When the next pot is started in it: that is the medicine that a bad cleaning spoils.
     steps: ['DECOCT_STARTED'],
     judged: 'service',
-    finds({ device: { cleaning, before }, rules: { toxicWashMin } }) {
+    finds({ payload, device: { cleaning, before }, rules: { toxicWashMin } }) {
+      if (payload['stage'] !== 'FIRST') return undefined;
       const kind = cleaning['kind'];
       const took = int(cleaning['minutes']);
       if (before['hasToxic'] !== true || typeof kind !== 'string' || took === undefined) return undefined;
@@ -122,12 +123,14 @@ export const PROCESS_CHECKS = {
   BOIL_CLASS: {
     zh: '头煎时间',
     en: 'First boil, from the last boiling mark to its end',
-    // A boiling mark may be uploaded after the end that it lies before.
-    steps: ['BOIL_REACHED', 'DECOCT_ENDED'],
+    // On the marks that are there when the liquids are mixed, since scanners may upload late; and on a later one.
+    steps: ['MIXED', 'BOIL_REACHED'],
     judged: 'service',
-    finds({ payload: { run, stage }, own, prescription, rules }) {
-      const first = stage === 'FIRST' && typeof run === 'string' ? runOf(own, run)?.first : undefined;
-      return within(first && boiledFor(first), named(rules.boil, prescription['decoctClass']), minutes);
+    finds({ own, prescription, rules }) {
+      const bounds = named(rules.boil, prescription['decoctClass']);
+      if (own.phase === 'BOILING') return undefined;
+      const findings = Object.values(own.runs).map(({ first }) => within(boiledFor(first), bounds, minutes));
+      return findings.find((finding) => finding !== undefined);
     },
   },
   STIR: {

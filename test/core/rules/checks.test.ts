@@ -29,6 +29,12 @@ const own: Own = {
   runs: {},
   deviations: [],
 };
+/** A fulfilment whose liquids are mixed and whose one first boil lasted so long after its last mark. */
+const boiledFor = (minutes: number): Own => {
+  const first = { is: 'STRAINED', started: 0, firstBoil: 5, lastBoil: 30, ended: 30 + minutes } as const;
+  const run = { device: KEYS.device, held: false, moved: 0, first, added: {} };
+  return { ...own, phase: 'MIXED', runs: { R1: run } };
+};
 const prescription = the('RX_ISSUED').statement.payload;
 const nothing: Seen = {
   payload: {},
@@ -104,30 +110,21 @@ describe('The process checks', () => {
   });
 
   it('say what was measured and what the limit is, in texts that a DEVIATION_RECORDED takes', () => {
-    const run = { device: KEYS.device, held: true, moved: 0, added: {} };
     const cases: Record<string, [step: string, seen: Partial<Seen>, measured: string, limit: string]> = {
       WEIGH_DOSE: ['HERBS_DISPENSED', { payload: { totalMilligrams: 514_501 } }, '514.501 g', '490 g ± 5 %'],
       SOAK_MIN: ['SOAK_ENDED', { own: { ...own, soakStarted: 0, soakEnded: 12 } }, '12 min', '≥ 30 min'],
       WASH: [
         'DECOCT_STARTED',
-        { device: { cleaning: { kind: 'NORMAL', minutes: 20 }, before: { hasToxic: true } } },
+        {
+          payload: { stage: 'FIRST' },
+          device: { cleaning: { kind: 'NORMAL', minutes: 20 }, before: { hasToxic: true } },
+        },
         'NORMAL, 20 min',
         'STRENGTHENED, ≥ 15 min',
       ],
       TEMP: ['BOIL_REACHED', { payload: { tempDeciC: 1120 } }, '112 °C', '≤ 102 °C'],
       PRESSURE: ['BOIL_REACHED', { payload: { pressureKpa: 150 } }, '150 kPa', '≤ 20 kPa'],
-      BOIL_CLASS: [
-        'DECOCT_ENDED',
-        {
-          payload: { run: 'R1', stage: 'FIRST' },
-          own: {
-            ...own,
-            runs: { R1: { ...run, first: { is: 'ENDED', started: 0, lastBoil: 5, ended: 24 } } },
-          },
-        },
-        '19 min',
-        '20–30 min',
-      ],
+      BOIL_CLASS: ['MIXED', { own: boiledFor(19) }, '19 min', '20–30 min'],
       STIR: ['DECOCT_ENDED', { payload: { stirCount: 1 } }, '1', '≥ 2'],
       SEPARATE: [
         'SEPARATE_ENDED',
@@ -186,9 +183,10 @@ describe('The process checks', () => {
 
   it('WASH: after something toxic strengthened and for 15 minutes, after anything else in any way', () => {
     const washed =
-      (hasToxic: boolean | undefined) =>
+      (hasToxic: boolean | undefined, stage = 'FIRST') =>
       ([kind, minutes]: [string, number]): string[] =>
         found('DECOCT_STARTED', {
+          payload: { stage },
           device: { cleaning: { kind, minutes }, before: hasToxic === undefined ? {} : { hasToxic } },
         });
     expectFindings(
@@ -202,41 +200,38 @@ describe('The process checks', () => {
     );
     expectFindings('WASH', washed(false), [['NORMAL', 5]], []);
     expectFindings('WASH', washed(undefined), [['NORMAL', 5]], []);
+    // Between the two boils of a run nobody cleans.
+    expectFindings('WASH', washed(true, 'SECOND'), [['NORMAL', 5]], []);
   });
 
-  it('BOIL_CLASS: the first boil lasts as its class asks, from the last boiling mark', () => {
+  it('BOIL_CLASS: the first boil of each run lasts as its class asks, from the last boiling mark', () => {
     const boiled =
-      (decoctClass: string, step = 'DECOCT_ENDED') =>
-      (minutes: number): string[] => {
-        const first = { is: 'ENDED', started: 0, firstBoil: 5, lastBoil: 30, ended: 30 + minutes } as const;
-        const run = { device: KEYS.device, held: true, moved: 0, first, added: {} };
-        return found(step, {
-          payload: { run: 'R1', stage: 'FIRST' },
-          own: { ...own, runs: { R1: run } },
-          prescription: { decoctClass },
-        });
-      };
-    expectFindings('BOIL_CLASS', boiled('GENERAL', 'BOIL_REACHED'), [20, 30], [19, 31]);
+      (decoctClass: string, step = 'MIXED') =>
+      (minutes: number): string[] =>
+        found(step, { own: boiledFor(minutes), prescription: { decoctClass } });
     expectFindings('BOIL_CLASS', boiled('GENERAL'), [20, 30], [19, 31, -1]);
     for (const quick of ['EXTERIOR', 'HEAT', 'AROMATIC'])
       expectFindings('BOIL_CLASS', boiled(quick), [15, 20], [14, 21]);
     expectFindings('BOIL_CLASS', boiled('TONIC'), [40, 60], [39, 61]);
     expectFindings('BOIL_CLASS', boiled('constructor'), [0], []);
+    const [good, bad] = [boiledFor(25).runs['R1']!, boiledFor(9).runs['R1']!];
+    expect(found('MIXED', { own: { ...boiledFor(25), runs: { R1: good, R2: bad } } })).to.deep.equal([
+      'BOIL_CLASS',
+    ]);
   });
 
-  it('BOIL_CLASS: speaks of the first stage only, when it has a boiling mark and an end', () => {
-    const run = { device: KEYS.device, held: true, moved: 0, added: {} };
-    const first = { is: 'ENDED', started: 0, lastBoil: 5, ended: 6 } as const;
-    const at = (stage: string, marks: object, name = 'R1'): string[] =>
-      found('DECOCT_ENDED', {
-        payload: { run: name, stage },
-        own: { ...own, runs: { R1: { ...run, first: { ...first, ...marks } } } },
-      });
-    expect(at('FIRST', {})).to.deep.equal(['BOIL_CLASS']);
-    expect(at('SECOND', {})).to.deep.equal([]);
-    expect(at('FIRST', { lastBoil: undefined })).to.deep.equal([]);
-    expect(at('FIRST', { ended: undefined })).to.deep.equal([]);
-    expect(at('FIRST', {}, 'constructor')).to.deep.equal([]);
+  it('BOIL_CLASS: waits for the marks until the liquids are mixed, and looks again at a later one', () => {
+    const marked = (phase: Own['phase']): string[] =>
+      found('BOIL_REACHED', { own: { ...boiledFor(19), phase }, payload: { tempDeciC: 990 } });
+    expect(marked('BOILING')).to.deep.equal([]);
+    expect(marked('MIXED')).to.deep.equal(['BOIL_CLASS']);
+    expect(marked('RELEASED')).to.deep.equal(['BOIL_CLASS']);
+  });
+
+  it('BOIL_CLASS: leaves a boil without a mark to the check of that name', () => {
+    const { R1 } = boiledFor(5).runs;
+    const first = { is: 'STRAINED', started: 0, ended: 35 } as const;
+    expect(found('MIXED', { own: { ...boiledFor(5), runs: { R1: { ...R1!, first } } } })).to.deep.equal([]);
   });
 
   it('TEMP: 100 °C, and 2 more for the sensor, at the boiling mark and as the peak', () => {
