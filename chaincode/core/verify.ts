@@ -184,6 +184,12 @@ function checkTrails(trails: readonly ReadTrail[], heads: ReadState, suite: Suit
       wrong(`/trails/${t}`, 'the trail does not end at the viewed head');
   }
   const subjects = new Set(trails.map(({ subject }) => keyOf.subject(subject)));
+  for (const { records: own } of trails) {
+    const { step, links } = own[0]!.record.entry;
+    // Without it the box's trail says nothing of how its medicine was made.
+    if (step === 'LABELLED' && links?.some((key) => !subjects.has(keyOf.subject(key))))
+      wrong('/trails', "the trail of the box's fulfilment is missing");
+  }
   for (const [key, value] of heads.values)
     if (key.startsWith(keyOf.subject('')) && value !== undefined && !subjects.has(key))
       wrong('/trails', `the trail of the viewed ${key} is missing`);

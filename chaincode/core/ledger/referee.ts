@@ -1,4 +1,5 @@
 import { fromBase64url, toBase64url } from '../bytes.ts';
+import { canonical } from '../canonical.ts';
 import { originOf, printCheckpoint } from '../checkpoint.ts';
 import { MAX_ENTRY, parseEntry, verifyEntry, type Entry } from '../entry.ts';
 import { append, root, type Coordinate, type Frontier } from '../merkle.ts';
@@ -168,7 +169,9 @@ export async function refereeEntry(
   const leaf = leafOf(record, suite.sha256);
   entry.links?.forEach((key, i) => {
     const before = world.get<Subject>(keyOf.subject(key))!;
-    world.put(keyOf.subject(key), { ...before, state: judgement.links[i] });
+    const state = judgement.links[i]!;
+    // A subject that was only looked at is not written: a write would put its other steps in conflict with this one.
+    if (canonical(state) !== canonical(before.state)) world.put(keyOf.subject(key), { ...before, state });
   });
   world.put(keyOf.subject(entry.subject), { state: judgement.subject, seq: record.seq, head: leaf });
   const { token } = entry.open;

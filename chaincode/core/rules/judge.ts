@@ -35,7 +35,7 @@ export function judge(entry: Entry, scene: Scene, at: number, rules: RuleSet): J
   const refused = (code: Refusal): Judgement => ({ refused: code });
   const rule = Object.hasOwn(RULES, entry.step) ? RULES[entry.step] : undefined;
   const open = rule?.openSchema.safeParse(entry.open);
-  if (!rule || !open?.success) return refused('ENTRY_MALFORMED');
+  if (!rule || !open?.success || entry.digests.length < rule.leastDigests) return refused('ENTRY_MALFORMED');
 
   const time = parseMinute(entry.time);
   if (time > at + CLOCK_SKEW) return refused('TIME_FUTURE');

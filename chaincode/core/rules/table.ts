@@ -101,6 +101,8 @@ export interface Rule {
   openSchema: z.ZodMiniType<Record<string, unknown>>;
   payloadSchema: z.ZodMiniType<Record<string, unknown>>;
   sealed: Readonly<Record<string, Sealed>>;
+  /** how many digests an entry has at least: one for each hidden field that must be there */
+  leastDigests: number;
   needs: readonly Need<SubjectKind, never>[];
   opens: ((c: Case<SubjectKind, never>) => Omit<State, 'kind' | 'org'>) | undefined;
   after: ((c: Case<SubjectKind, never>) => number) | undefined;
@@ -132,6 +134,7 @@ const about =
       openFields: new Set(Object.keys(row.open)),
       openSchema: z.strictObject(row.open),
       payloadSchema: z.strictObject({ ...row.open, ...hidden }),
+      leastDigests: Object.values(hidden).filter((type) => !type.safeParse(undefined).success).length,
     };
     return rule as unknown as Unchecked;
   };
