@@ -65,6 +65,32 @@ describe('a handover whose sides arrive in any order', function () {
     );
   });
 
+  it('takes what others say of the box behind them after them, in whatever order the sides came', async () => {
+    const taken = ['COURIER_ACCEPTED', 'HUB_SCANNED', 'OUT_FOR_DELIVERY', 'DELIVERED'];
+    const other = new Telling(parts());
+    await withDevice(pipeline, parts(), other);
+    await settled(pipeline, parts(), other.before('HANDED_OVER'));
+    const says = (one: Telling, ...steps: string[]): Said[] => steps.map((step) => one.say(step));
+    const inOrder = says(telling, 'HANDED_OVER', ...taken, 'PATIENT_VERIFIED');
+    const turned = says(other, ...taken, 'HANDED_OVER', 'PATIENT_VERIFIED');
+    for (const said of [...inOrder, ...turned]) {
+      const [answer] = await post(pipeline, parts(), [said]);
+      expect(answer!.receipt?.code, said.step).to.equal(undefined);
+    }
+    await settleAll(pipeline);
+    expect(await outcomes(inOrder)).to.deep.equal(inOrder.map(() => 'settled'));
+    expect(await outcomes(turned)).to.deep.equal(turned.map(() => 'settled'));
+    for (const { keys } of [telling, other]) {
+      const trail = await readTrail(parts().pool, keys.package);
+      expect(trail.map(({ record }) => record.entry.step)).to.deep.equal([
+        'LABELLED',
+        'HANDED_OVER',
+        ...taken,
+        'PATIENT_VERIFIED',
+      ]);
+    }
+  });
+
   it('holds no other box of the same courier', async () => {
     const other = new Telling(parts());
     await withDevice(pipeline, parts(), other);
