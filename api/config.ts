@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** What the process is told by its environment. */
 export interface Config {
   /** the owner's connection string: migrations run with it, everything else as the role yaoji_app */
@@ -14,6 +16,8 @@ export interface Config {
   production: boolean;
   /** whether /docs is served in production too */
   docs: boolean;
+  /** the addresses or networks of the proxies in front of us, whose X-Forwarded-For is believed */
+  trustProxy: string[];
 }
 
 /** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
@@ -33,11 +37,25 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     publicUrl: env['PUBLIC_URL']?.replace(/\/+$/, '') || undefined,
     production: env['NODE_ENV'] === 'production',
     docs: env['DOCS'] === 'on',
+    trustProxy: (env['TRUST_PROXY'] ?? '').split(',').flatMap((name) => name.trim() || []),
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65_535)
     problems.push(`PORT is not a port: ${env['PORT']}`);
   if (config.publicUrl !== undefined && !/^https?:\/\/[^\s?#]+$/.test(config.publicUrl))
     problems.push(`PUBLIC_URL is not an http(s) URL: ${config.publicUrl}`);
+  for (const proxy of config.trustProxy)
+    if (!isNetwork(proxy)) problems.push(`TRUST_PROXY is not a list of addresses: ${proxy}`);
   if (problems.length) throw new Error(problems.join('; '));
   return config;
+}
+
+/** Whether it is an IP address, or one with the length of its network. */
+function isNetwork(text: string): boolean {
+  const [address = '', length, ...more] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 &&
+    more.length === 0 &&
+    (length === undefined || (/^[0-9]{1,3}$/.test(length) && Number(length) <= bits))
+  );
 }

@@ -16,7 +16,13 @@ async function main(): Promise<void> {
     () => config.publicUrl ?? address,
     ({ level, what, ...detail }) => logger[level](detail, what),
   );
-  const server = createServer(createApp(service, { log: logger, docs: !config.production || config.docs }));
+  const server = createServer(
+    createApp(service, {
+      log: logger,
+      docs: !config.production || config.docs,
+      trustProxy: config.trustProxy,
+    }),
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.port, config.host, resolve);

@@ -1,3 +1,4 @@
+import type { SchemaFault } from './schema-faults.ts';
 import type { Bundle, Json, Kind, Mark, Reader, Refusal, Role, Trust } from '@yaoji/chaincode/core';
 
 // What the HTTP side asks of the rest: every verb it may call, and what it gets back.
@@ -43,6 +44,7 @@ export interface Rejection {
     | 'PRINCIPAL_FOREIGN'
     | 'STATION_NOT_HOSTED'
     | 'ITEM_MALFORMED'
+    | SchemaFault['code']
     | 'DISCLOSURE_FOREIGN';
   /** JSON pointer into the item */
   pointer: string;

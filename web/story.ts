@@ -56,12 +56,15 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
+const ARRIVED: ReadonlySet<string> = new Set(['DELIVERED', 'CLOSED']);
+
 function where({ phase, custodian }: Story): Element {
   return h(
     'div',
     { id: 'where' },
     h('h1', {}, ...both(own(WHERE, phase) ?? WHERE_UNKNOWN)),
-    h('p', { class: 'custodian' }, ...named(PAGE.custodian, custodian)),
+    // Whoever delivered the box stays its last custodian on the ledger, but no longer has it.
+    h('p', { class: 'custodian' }, ...named(ARRIVED.has(phase) ? PAGE.deliverer : PAGE.custodian, custodian)),
   );
 }
 

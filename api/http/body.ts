@@ -1,4 +1,5 @@
 import { fromUtf8, parseJson, TraceError, type Json } from '@yaoji/chaincode/core';
+import type { ProblemCode } from '@yaoji/web/words/problems';
 import { raw, type RequestHandler } from 'express';
 import { Problem } from './problems.ts';
 
@@ -28,7 +29,7 @@ export function jsonOf({ body }: { body: unknown }): Json {
     return parseJson(text);
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
-    throw new Problem(isJson(text) ? 'JSON_NOT_STRICT' : 'BODY_NOT_JSON', {
+    throw new Problem(problemOf(error, text), {
       detail: error.message,
       pointer: error.place,
     });
@@ -41,6 +42,11 @@ function textOf(bytes: Uint8Array): string {
   } catch {
     throw new Problem('BODY_NOT_UTF8');
   }
+}
+
+function problemOf({ code }: TraceError, text: string): ProblemCode {
+  if (!isJson(text)) return 'BODY_NOT_JSON';
+  return code === 'JSON_DUPLICATE_NAME' ? code : 'JSON_NOT_STRICT';
 }
 
 /** Whether the text is JSON at all, however loose: it decides only what the caller is told. */

@@ -9,6 +9,7 @@ import {
   type Receipt,
   type Rejection,
 } from '../service.ts';
+import { schemaFaults } from '../schema-faults.ts';
 import { contextOf, type Log } from './context.ts';
 
 // Every answer that is not what was asked for: RFC 9457, with a stable code, titles in both languages, and where the fault
@@ -26,6 +27,7 @@ const STATUS: Readonly<Record<OwnCode, number> & Partial<Record<Refusal, number>
   BODY_NOT_UTF8: 400,
   BODY_NOT_JSON: 400,
   JSON_NOT_STRICT: 400,
+  JSON_DUPLICATE_NAME: 400,
 
   API_KEY_MISSING: 401,
   API_KEY_BAD: 401,
@@ -148,30 +150,15 @@ const MAX_FAULTS = 20;
 
 /** The problem that a schema's issues make: the first one's code and pointer, and all of them where there are several. */
 export function schemaProblem(error: z.core.$ZodError, body: Json): Problem {
-  const faults = error.issues.flatMap((issue): Fault[] =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => fault('FIELD_UNKNOWN', [...issue.path, key]))
-      : [fault(isThere(body, issue.path) ? 'VALUE_BAD' : 'FIELD_MISSING', issue.path)],
-  );
+  const faults = schemaFaults(error, body).map(({ code, path }): Fault => ({
+    code,
+    pointer: shortened(pointerTo(path)),
+    detail: PROBLEM_TITLES[code].en,
+  }));
   const [first] = faults;
   invariant(first, 'an error of a schema has an issue');
   const { code, ...where } = first;
   return new Problem(code, faults.length > 1 ? { ...where, errors: faults.slice(0, MAX_FAULTS) } : where);
-}
-
-const fault = (code: ProblemCode, path: readonly PropertyKey[]): Fault => ({
-  code,
-  pointer: shortened(pointerTo(path)),
-  detail: PROBLEM_TITLES[code].en,
-});
-
-function isThere(body: Json, path: readonly PropertyKey[]): boolean {
-  let value: unknown = body;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return false;
-    value = (value as Record<PropertyKey, unknown>)[step];
-  }
-  return true;
 }
 
 /** The problem of an item that was not stored. `prefix`: the JSON pointer of the item in the body. */

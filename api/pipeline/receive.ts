@@ -4,6 +4,7 @@ import {
   canonical,
   commit,
   disclosureDigest,
+  entrySchema,
   keysOf,
   parseDisclosure,
   parseEntry,
@@ -23,6 +24,7 @@ import {
   type Subject,
 } from '@yaoji/chaincode/core';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import type * as z from 'zod/mini';
 import {
   appendEvents,
   bodyHashes,
@@ -34,6 +36,7 @@ import {
 import { saveDeviations } from '../store/deviations.ts';
 import { withTransaction, type Db } from '../store/pool.ts';
 import { readWorld } from '../store/world.ts';
+import { schemaFaults } from '../schema-faults.ts';
 import type { ItemAnswer, Principal, Rejection } from '../service.ts';
 import { trusting, type Pipeline } from './context.ts';
 import { openInspection } from './deviations.ts';
@@ -148,7 +151,7 @@ function understand(pipeline: Pipeline, principal: Principal, item: Json): Said 
 
 function understandStatement({ keys }: Pipeline, principal: Principal, value: Json): Said {
   const parsed = statementSchema.safeParse(value);
-  if (!parsed.success) throw malformed(parsed.error.issues[0], (path) => `/statement${pointer(path)}`);
+  if (!parsed.success) throw malformed(parsed.error, value, (path) => `/statement${pointer(path)}`);
   const statement: Statement = parsed.data;
   ownOnly(principal, statement, '/statement');
   const rule = ruleOf(statement.step, '/statement/step');
@@ -235,6 +238,9 @@ function readable(value: unknown, place: string): Entry {
     return toEntry(value);
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
+    // The schema is asked again only here: it tells an unknown field from a missing one.
+    const found = entrySchema.safeParse(value).error;
+    if (found) throw malformed(found, value, (path) => place + pointer(path));
     throw new Rejected('ENTRY_MALFORMED', place + error.place, error.message);
   }
 }
@@ -256,25 +262,20 @@ function ruleOf(step: string, place: string): Rule {
 
 function checkOpen(rule: Rule, open: Entry['open'], place: string): void {
   const result = rule.openSchema.safeParse(open);
-  if (!result.success) throw malformed(result.error.issues[0], (path) => place + pointer(path));
+  if (!result.success) throw malformed(result.error, open, (path) => place + pointer(path));
 }
 
 type PlaceOf = (path: readonly PropertyKey[]) => string;
 
 function checkPayload(rule: Rule, payload: Readonly<Record<string, Json>>, placeOf: PlaceOf): void {
   const result = rule.payloadSchema.safeParse(payload);
-  if (!result.success) throw malformed(result.error.issues[0], placeOf);
+  if (!result.success) throw malformed(result.error, payload, placeOf);
 }
 
-interface Issue {
-  path: PropertyKey[];
-  message: string;
-  /** the members that should not be there */
-  keys?: string[];
-}
-function malformed(issue: Issue | undefined, placeOf: PlaceOf): Rejected {
-  const path = [...(issue?.path ?? []), ...(issue?.keys?.slice(0, 1) ?? [])];
-  return new Rejected('ENTRY_MALFORMED', placeOf(path), issue?.message ?? 'malformed');
+/** The first of the faults that a schema found in a value. */
+function malformed(error: z.core.$ZodError, value: unknown, placeOf: PlaceOf): Rejected {
+  const { code, path, message } = schemaFaults(error, value)[0]!;
+  return new Rejected(code, placeOf(path), message);
 }
 
 // ── Judging and storing ────────────────────────────────────────────────────────────────────────────────────────────

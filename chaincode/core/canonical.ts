@@ -1,4 +1,4 @@
-import { TraceError } from './error.ts';
+import { TraceError, type TraceErrorCode } from './error.ts';
 
 // Canonical JSON: RFC 8785 behind a guard. Only null-free, float-free data is hashed here, and then RFC 8785 comes down to
 // members sorted by UTF-16 code units and the string escapes of ECMAScript's JSON.stringify (RFC 8785 §3.2.2.2, §3.2.3).
@@ -80,7 +80,7 @@ export function parseCanonical(text: string): Json {
 /**
  * Reads JSON text that need not be canonical (a body, a file), strictly: RFC 8259 with no duplicate names, no null, no
  * fractions or exponents, no lone surrogates, nesting up to 16 and at most `limit` UTF-16 units (8 MiB by default).
- * Throws JSON_BAD with the place as a JSON pointer.
+ * Throws JSON_BAD, or JSON_DUPLICATE_NAME for a name that stands twice, with the place as a JSON pointer.
  */
 export function parseJson(text: string, limit = 8 << 20): Json {
   if (text.length > limit) throw new TraceError('JSON_BAD', `the text is longer than ${limit} characters`);
@@ -131,7 +131,8 @@ class Parser {
       const name = this.string(place);
       const inside = `${place}/${escaped(name)}`;
       if (name === '__proto__') throw this.bad(inside, 'this name is not allowed');
-      if (Object.hasOwn(members, name)) throw this.bad(inside, 'this name stands twice');
+      if (Object.hasOwn(members, name))
+        throw this.bad(inside, 'this name stands twice', 'JSON_DUPLICATE_NAME');
       this.space();
       if (!this.take(':')) throw this.bad(inside, 'a colon was expected');
       members[name] = this.value(inside, depth + 1);
@@ -195,7 +196,7 @@ class Parser {
     return true;
   }
 
-  private bad(place: string, why: string): TraceError {
-    return new TraceError('JSON_BAD', `${why} (at character ${this.at})`, { place });
+  private bad(place: string, why: string, code: TraceErrorCode = 'JSON_BAD'): TraceError {
+    return new TraceError(code, `${why} (at character ${this.at})`, { place });
   }
 }

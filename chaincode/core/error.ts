@@ -2,6 +2,7 @@
 export type TraceErrorCode =
   | 'ENCODING_BAD'
   | 'JSON_BAD'
+  | 'JSON_DUPLICATE_NAME'
   | 'JSON_NOT_CANONICAL'
   | 'VALUE_NOT_ALLOWED'
   | 'ENTRY_MALFORMED'

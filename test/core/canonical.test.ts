@@ -146,7 +146,7 @@ describe('parseJson', () => {
 
   it('says where a name stands twice, escaped as RFC 6901 has it', async () => {
     const found = await refusal(() => parseJson('{"list":[{}, {"a/b~":1, "x":0, "a/b~":2}]}'));
-    expect([found?.code, found?.place]).to.deep.equal(['JSON_BAD', '/list/1/a~1b~0']);
+    expect([found?.code, found?.place]).to.deep.equal(['JSON_DUPLICATE_NAME', '/list/1/a~1b~0']);
   });
 
   it('refuses nulls, fractions, exponents, large numbers, lone surrogates, __proto__ and depth, with the place', async () => {

@@ -430,6 +430,7 @@ export async function serveService(parts: Parts): Promise<ServedService> {
       publicUrl: undefined,
       production: false,
       docs: true,
+      trustProxy: [],
     },
     () => url,
     () => {},

@@ -136,6 +136,16 @@ describe('the page of a box, as the server sends it', () => {
     );
   });
 
+  it('says who holds the box only until it is delivered', () => {
+    for (const phase of ['LABELLED', 'HANDED_OVER', 'IN_CUSTODY', 'OUT'])
+      expect(textOf(renderPackagePage({ ...page, phase }))).to.contain(`现由 ${courier.zh} 保管`);
+    for (const phase of ['DELIVERED', 'CLOSED']) {
+      const said = textOf(renderPackagePage({ ...page, phase }));
+      expect(said).to.contain(`由 ${courier.zh} 交付`);
+      expect(said).not.to.match(/保管|held by/);
+    }
+  });
+
   it('has words for every phase of a package and for every check', () => {
     for (const phase of ['LABELLED', 'HANDED_OVER', 'IN_CUSTODY', 'OUT', 'DELIVERED', 'CLOSED'])
       expect(textOf(renderPackagePage({ ...page, phase }))).to.contain(WHERE[phase]!.zh);

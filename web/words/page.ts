@@ -16,6 +16,7 @@ export const PRODUCT = words('药迹', 'Yaoji');
 export const PAGE = {
   title: words('这箱药在哪里', 'Where this box is'),
   custodian: words('现由 {name} 保管', 'Now held by {name}'),
+  deliverer: words('由 {name} 交付', 'Delivered by {name}'),
   largeType: words('大字版', 'Large type'),
   check: words('核对', 'Check'),
   notChecked: words('还没有核对任何内容', 'Nothing has been checked yet'),

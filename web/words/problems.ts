@@ -85,8 +85,12 @@ const OTHERS = {
   BODY_NOT_UTF8: { zh: '请求体不是 UTF-8 编码', en: 'the body is not UTF-8' },
   BODY_NOT_JSON: { zh: '请求体不是 JSON', en: 'the body is not JSON' },
   JSON_NOT_STRICT: {
-    zh: '请求体虽是 JSON,但含有重名成员、空值、小数或层级过深',
-    en: 'the body is JSON with a name that stands twice, a null, a fraction, or too deep a nesting',
+    zh: '请求体虽是 JSON，但含有空值、小数、不允许的名称或层级过深',
+    en: 'the body is JSON with a null, a fraction, a name that is not allowed, or too deep a nesting',
+  },
+  JSON_DUPLICATE_NAME: {
+    zh: '请求体中有重名成员',
+    en: 'a name stands twice in an object of the body',
   },
   FIELD_UNKNOWN: { zh: '含有未知字段', en: 'a field is unknown' },
   FIELD_MISSING: { zh: '缺少字段', en: 'a field is missing' },

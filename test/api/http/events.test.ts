@@ -159,8 +159,8 @@ describe('POST /v1/events', () => {
     ['an empty body', '', 400, 'BODY_NOT_JSON', ''],
     ['text after the value', '{} {}', 400, 'BODY_NOT_JSON', ''],
     ['a byte order mark', '\ufeff{}', 400, 'BODY_NOT_JSON', ''],
-    ['a name that stands twice', '{"statement":{"n":1,"n":2}}', 400, 'JSON_NOT_STRICT', '/statement/n'],
-    ['the same name escaped', '{"a":1,"\\u0061":2}', 400, 'JSON_NOT_STRICT', '/a'],
+    ['a name that stands twice', '{"statement":{"n":1,"n":2}}', 400, 'JSON_DUPLICATE_NAME', '/statement/n'],
+    ['the same name escaped', '{"a":1,"\\u0061":2}', 400, 'JSON_DUPLICATE_NAME', '/a'],
     ['a fraction', '{"statement":{"n":1.5}}', 400, 'JSON_NOT_STRICT', '/statement/n'],
     ['an exponent', '{"statement":{"n":1e3}}', 400, 'JSON_NOT_STRICT', '/statement/n'],
     ['a number past 2^53', '{"n":9007199254740992}', 400, 'JSON_NOT_STRICT', '/n'],
@@ -222,7 +222,7 @@ describe('POST /v1/events', () => {
     const name = 'n'.repeat(100_000);
     const response = await served.post('/v1/events', `{"a":{"${name}":1,"${name}":1}}`, { key });
     const body = await refused(response);
-    expect(body).to.include({ code: 'JSON_NOT_STRICT', pointer: '/a' });
+    expect(body).to.include({ code: 'JSON_DUPLICATE_NAME', pointer: '/a' });
   });
 
   it('hands items of any shape to the service, which says what is wrong with each', async () => {

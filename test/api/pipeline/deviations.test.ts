@@ -187,7 +187,7 @@ describe('deviations that the service finds', function () {
     const before = await countRows(parts());
     const broken = telling.say('BOIL_REACHED', { payload: { tempDeciC: 5120 } });
     const [answer] = await post(pipeline, parts(), [broken]);
-    expect(answer!.rejection).to.include({ code: 'ENTRY_MALFORMED' });
+    expect(answer!.rejection).to.include({ code: 'VALUE_BAD' });
     expect((await countRows(parts()))['event']).to.equal(before['event']);
     expect(await record(telling.say('BOIL_REACHED', { n: broken.n }))).to.include({ n: broken.n });
   });

@@ -126,9 +126,17 @@ describe('receiving', function () {
     const again = (n: number): Said => tell().say('RX_ISSUED', { n });
 
     it('an entry that is not well formed', async () => {
-      const said = tell().say('RX_ISSUED');
-      const entry = { ...(said.item['entry'] as { [name: string]: Json }), extra: 1 };
-      await notStored({ ...said, item: { ...said.item, entry } }, 'ENTRY_MALFORMED', '/entry', again);
+      const twice = ['A'.repeat(43), 'A'.repeat(43)];
+      for (const [wrong, code, place] of [
+        [{ extra: 1 }, 'FIELD_UNKNOWN', '/entry/extra'],
+        [{ time: 'noon' }, 'VALUE_BAD', '/entry/time'],
+        [{ time: undefined }, 'FIELD_MISSING', '/entry/time'],
+        [{ digests: twice }, 'ENTRY_MALFORMED', '/entry/digests'],
+      ] as const) {
+        const said = tell().say('RX_ISSUED');
+        const entry = JSON.parse(JSON.stringify({ ...(said.item['entry'] as object), ...wrong })) as Json;
+        await notStored({ ...said, item: { ...said.item, entry } }, code, place, again);
+      }
     });
 
     it('a signature of another key', async () => {
@@ -194,10 +202,10 @@ describe('receiving', function () {
       const place = (doses.item['disclosures'] as string[]).findIndex((text) =>
         Buffer.from(text, 'base64url').toString().includes('"doses"'),
       );
-      await notStored(doses, 'ENTRY_MALFORMED', `/disclosures/${place}`, again);
+      await notStored(doses, 'VALUE_BAD', `/disclosures/${place}`, again);
       await notStored(
         tell().say('RX_ISSUED', { payload: { maxUses: 13 } }),
-        'ENTRY_MALFORMED',
+        'VALUE_BAD',
         '/entry/open/maxUses',
         again,
       );
@@ -205,14 +213,14 @@ describe('receiving', function () {
 
     it('a value beyond its bounds, and a field that is none, in a statement', async () => {
       const by = parts().stations['hosted-room']!;
-      for (const [payload, place] of [
-        [{ waterTempDeciC: 1_001 }, '/statement/payload/waterTempDeciC'],
-        [{ waterMl: 0 }, '/statement/payload/waterMl'],
-        [{ colour: 'red' }, '/statement/payload/colour'],
-        [{ waterMl: undefined }, '/statement/payload/waterMl'],
+      for (const [payload, code, place] of [
+        [{ waterTempDeciC: 1_001 }, 'VALUE_BAD', '/statement/payload/waterTempDeciC'],
+        [{ waterMl: 0 }, 'VALUE_BAD', '/statement/payload/waterMl'],
+        [{ colour: 'red' }, 'FIELD_UNKNOWN', '/statement/payload/colour'],
+        [{ waterMl: undefined }, 'FIELD_MISSING', '/statement/payload/waterMl'],
       ] as const) {
         const said = tell().say('SOAK_STARTED', { by, payload });
-        expect((await answer(said)).rejection).to.include({ code: 'ENTRY_MALFORMED', pointer: place });
+        expect((await answer(said)).rejection).to.include({ code, pointer: place });
         expect((await countRows(parts(), said))['event']).to.equal(0);
       }
     });
