@@ -5,7 +5,7 @@ import { attemptsAfter, saveAttempt, stoppedLogs } from '../store/batches.ts';
 import { oldestPending, type PendingEvent } from '../store/events.ts';
 import { parsedValue, readWorld } from '../store/world.ts';
 import type { Pipeline } from './context.ts';
-import { awaitsGiver, HOLD_FOR } from './hold.ts';
+import { awaitsGiver, giversFirst, handoverOf, HOLD_FOR, type Side } from './hold.ts';
 import { judgeAgain, LogDiffers, settle, settleAttempt } from './settle.ts';
 
 /** Entries in one batch: the gain of larger transactions flattens here. */
@@ -66,24 +66,28 @@ async function overtaken(pipeline: Pipeline, org: string, after: number, last: n
  */
 async function ready({ pool, now }: Pipeline, org: string): Promise<string[]> {
   const overdue = now() - HOLD_FOR;
-  const pending = await oldestPending(pool, LOOKED_AT);
-  const boxes = await readWorld(pool, [
-    ...new Set(pending.map(({ subjects }) => keyOf.subject(subjects[0]!))),
-  ]);
+  const pending = giversFirst((await oldestPending(pool, LOOKED_AT)).map(withSide), ({ side }) => side);
+  const boxes = await readWorld(pool, [...new Set(pending.map(({ side }) => keyOf.subject(side.subject)))]);
   const oldestN = new Map<string, number>();
   for (const { station, n } of pending) oldestN.set(station, Math.min(n, oldestN.get(station) ?? n));
 
   const blocked = new Set<string>();
   const waiting = new Set<string>();
+  const given = new Set<string | undefined>();
   const lines: string[] = [];
   for (const event of pending) {
-    const touched = event.subjects;
-    const box = parsedValue<Subject>(boxes, keyOf.subject(touched[0]!));
-    if (waits(event, waiting, box, overdue)) {
+    const { side, subjects: touched } = event;
+    const handover = handoverOf(side);
+    const held =
+      event.receivedAt > overdue &&
+      !given.has(handover) &&
+      awaitsGiver(side, parsedValue<Subject>(boxes, keyOf.subject(side.subject)));
+    if (held || touched.some((subject) => waiting.has(`${event.org} ${subject}`))) {
       // It waits for the other side of its handover, which must not wait for it.
       for (const subject of touched) waiting.add(`${event.org} ${subject}`);
       continue;
     }
+    if (side.step === 'HANDED_OVER') given.add(handover);
     const free =
       event.org === org &&
       lines.length < MOST &&
@@ -96,14 +100,15 @@ async function ready({ pool, now }: Pipeline, org: string): Promise<string[]> {
   return lines;
 }
 
-function waits(
-  { org, subjects, line, receivedAt }: PendingEvent,
-  waiting: ReadonlySet<string>,
-  box: Subject | undefined,
-  overdue: number,
-): boolean {
-  if (subjects.some((subject) => waiting.has(`${org} ${subject}`))) return true;
-  return (
-    receivedAt > overdue && line.includes('"step":"COURIER_ACCEPTED"') && awaitsGiver(parseEntry(line), box)
-  );
+interface Sided extends PendingEvent {
+  side: Side;
+}
+
+/** Only the entries of handovers are read here: there may be many thousands. */
+function withSide(event: PendingEvent): Sided {
+  const { org, subjects, line } = event;
+  const side = /"step":"(?:COURIER_ACCEPTED|HANDED_OVER)"/.test(line)
+    ? parseEntry(line)
+    : { org, subject: subjects[0]!, step: '', open: {} };
+  return { ...event, side };
 }

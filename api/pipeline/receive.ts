@@ -40,7 +40,7 @@ import { schemaFaults } from '../schema-faults.ts';
 import type { ItemAnswer, Principal, Rejection } from '../service.ts';
 import { trusting, type Pipeline } from './context.ts';
 import { openInspection } from './deviations.ts';
-import { awaitsGiver } from './hold.ts';
+import { awaitsGiver, giversFirst } from './hold.ts';
 import { receiptsOf } from './receipts.ts';
 import { mirrorRegistry } from './registry.ts';
 
@@ -304,7 +304,10 @@ async function store(
     tx,
     said.flatMap(({ subject, links }) => [subject, ...links]),
   );
-  const earlier = pending.map(({ line }) => parseEntry(line));
+  const earlier = giversFirst(
+    pending.map(({ line }) => parseEntry(line)),
+    (entry) => entry,
+  );
 
   const fresh: Fresh[] = [];
   const firsts = new Map<string, Said>();
