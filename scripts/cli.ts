@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { auditStore } from './audit.ts';
 import { createKey } from './create-key.ts';
 import { verifyFiles } from './verify-files.ts';
 
@@ -27,6 +28,20 @@ program
   .requiredOption('--role <role>', 'recorder: posts events; registrar: enrols stations and devices')
   .action(async (options: { org: string; site: string; role: string }) => {
     process.exitCode = await createKey(options);
+  });
+
+program
+  .command('audit')
+  .description(
+    'hold everything the store keeps against the ledger; exit 0: no difference, 1: some, each named, 2: cannot be made',
+  )
+  .option(
+    '--data <folder>',
+    'the folder of a running instance (npm start: .yaoji); otherwise DATABASE_URL and LEDGER_PROFILE',
+  )
+  .option('--json', 'print one JSON object per line')
+  .action(async (options: { data?: string; json?: true }) => {
+    process.exitCode = await auditStore(options);
   });
 
 await program.parseAsync();

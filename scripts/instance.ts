@@ -28,6 +28,13 @@ export interface Access {
   organisations: OrganisationAccess[];
 }
 
+/** How to reach a running instance's store. */
+export interface StoreAccess {
+  /** the owner's connection string: the embedded database's is another one after each start */
+  databaseUrl: string;
+}
+const STORE_FILE = 'store.json';
+
 export interface InstanceOptions {
   /** where everything is kept; starting again with the same folder goes on with the same data */
   folder: string;
@@ -108,6 +115,7 @@ async function start(
   const { profile: profilePath } = (await ledger.ready) as { profile: string };
   const profile = readProfile(profilePath);
   await found(profile);
+  writePrivate(join(folder, STORE_FILE), { databaseUrl } satisfies StoreAccess);
 
   const api = supervise({
     name: 'api',
@@ -188,8 +196,21 @@ async function accessOf(
 }
 
 function writeAccess(file: string, access: Access): Access {
-  writeFileSync(file, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
+  writePrivate(file, access);
   return access;
+}
+
+function writePrivate(file: string, content: object): void {
+  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Where the store of the instance of this folder was at its last start; undefined when none was started in it. */
+export function readStore(folder: string): StoreAccess | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, STORE_FILE), 'utf8')) as StoreAccess;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The access to an instance that runs from this folder; undefined when none answers. */
