@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -29,7 +31,7 @@ import { canReach, findBinaries, give, type User } from './postgres-binaries.ts'
 
 /** How the server is to run. */
 export interface PostgresOptions {
-  /** Where the data live; made if missing. Starting again with the same folder finds the same data. */
+  /** Where the data live; made if missing. Starting again with the same folder finds the same data at the same URL. */
   readonly folder: string;
   /** Takes each line that a person at the terminal should read. */
   readonly log: (line: string) => void;
@@ -103,7 +105,8 @@ async function startIn(folder: string, options: PostgresOptions): Promise<Runnin
   const data = join(place, 'data');
   const major = existsSync(data) ? Number(readFileSync(join(data, 'PG_VERSION'), 'utf8')) : undefined;
   const bin = findBinaries({ place, user, env: ENVIRONMENT, major, prefix: options.prefix });
-  const remove = options.disposable ? [place, folder] : [];
+  const socket = socketFolder(place, user);
+  const remove = options.disposable ? [socket, place, folder] : [];
   const server: Server = { bin, data, user, logFile: join(place, 'postgres.log'), remove };
 
   await endLeftover(data);
@@ -111,7 +114,6 @@ async function startIn(folder: string, options: PostgresOptions): Promise<Runnin
   writeFor(user, join(data, 'pg_hba.conf'), 'local all all peer map=yaoji\n');
   writeFor(user, join(data, 'pg_ident.conf'), `yaoji "${us}" yaoji\nyaoji "${us}" postgres\n`);
 
-  const socket = socketFolder(user);
   const { keeper, exited } = await launch(server, socket, options.disposable ? 'off' : 'on');
   keeper.unref();
   // A pipe to a child is a socket, which the type of ChildProcess does not say.
@@ -129,7 +131,7 @@ async function startIn(folder: string, options: PostgresOptions): Promise<Runnin
       await exited;
       // Where the keeper itself was killed, its server runs on.
       if (keeper.signalCode !== null) await endLeftover(data);
-      for (const path of [socket, ...remove]) rmSync(path, { recursive: true, force: true });
+      for (const path of remove) rmSync(path, { recursive: true, force: true });
     },
   };
 }
@@ -140,17 +142,18 @@ async function launch(
   socket: string,
   fsync: 'on' | 'off',
 ): Promise<{ keeper: ReturnType<typeof start>; exited: Promise<void> }> {
-  const { data, logFile, remove } = server;
+  const { data, logFile } = server;
   const args = ['-D', data, ...settings(socket, fsync)];
   const patience = Date.now() + 40_000;
   for (;;) {
     const before = logSize(logFile);
-    const keeper = start(server, 'postgres', args, [socket, ...remove], staleOf(data));
+    const earlier = whoRan(data);
+    const keeper = start(server, 'postgres', args, staleOf(data));
     const exited = once(keeper, 'exit').then(() => undefined);
     const deadline = Date.now() + STARTS_WITHIN;
     let ended = false;
     while (!ended && Date.now() < deadline) {
-      if (isReady(data, socket)) return { keeper, exited };
+      if (isReady(data, earlier)) return { keeper, exited };
       ended = await Promise.race([exited.then(() => true), sleep(20, false)]);
     }
     keeper.stdin!.end();
@@ -161,7 +164,6 @@ async function launch(
       await sleep(500);
       continue;
     }
-    rmSync(socket, { recursive: true, force: true });
     throw new Error(
       `PostgreSQL ${ended ? 'ended at its start' : 'was not ready in time'} (${logFile}):\n${tail}`,
     );
@@ -177,10 +179,9 @@ interface Server {
 }
 
 function start(
-  { bin, user, logFile }: Server,
+  { bin, user, logFile, remove }: Server,
   program: string,
   args: readonly string[],
-  remove: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): ReturnType<typeof startKept> {
   const output = openSync(logFile, 'a', 0o600);
@@ -210,7 +211,7 @@ async function initialise(server: Server, place: string): Promise<void> {
   const before = logSize(server.logFile);
   // Bytewise order everywhere, so that no text sorts differently on another machine.
   const args = ['-D', fresh, '-U', 'postgres', '-E', 'UTF8', '--no-locale', '-A', 'peer'];
-  const [code]: unknown[] = await once(start(server, 'initdb', args, server.remove), 'exit');
+  const [code]: unknown[] = await once(start(server, 'initdb', args), 'exit');
   if (code !== 0) throw new Error(`initdb failed:\n${readFileSync(server.logFile, 'utf8').slice(before)}`);
 
   // Single-user mode ends with its input, so it needs no keeper. One line is one statement.
@@ -288,14 +289,25 @@ function findPlace(folder: string, user: User | undefined, log: (line: string) =
 // sun_path holds 107 bytes on Linux and 103 on macOS; the server adds "/.s.PGSQL.5432.lock".
 const SOCKET_FOLDER_BYTES = 80;
 
-/** A new short folder for the socket, which only the server's user (and root) may enter. */
-function socketFolder(user: User | undefined): string {
-  const parent = tmpdir();
-  const fits =
-    Buffer.byteLength(join(parent, 'yaoji-pg-123456')) <= SOCKET_FOLDER_BYTES && canReach(parent, user);
-  const socket = mkdtempSync(join(fits ? parent : '/tmp', 'yaoji-pg-'));
-  if (user) give(socket, user);
-  return socket;
+/**
+ * The folder of the socket, which only the server's user (and root) may enter: the same at every start, so that whoever was
+ * connected finds the server again. It lies beside the data, or, where that path is too long, in a folder for temporary files.
+ */
+function socketFolder(place: string, user: User | undefined): string {
+  const beside = join(place, 'socket');
+  const short = `yaoji-pg-${createHash('sha256').update(place).digest('hex').slice(0, 16)}`;
+  const [socket] = [
+    beside,
+    ...(canReach(tmpdir(), user) ? [join(tmpdir(), short)] : []),
+    join('/tmp', short),
+  ].filter((path) => Buffer.byteLength(path) <= SOCKET_FOLDER_BYTES);
+  if (mkdirSync(socket!, { recursive: true, mode: 0o700 }) !== undefined && user) give(socket!, user);
+  const found = lstatSync(socket!);
+  // Anyone may make a folder in /tmp, and could listen in it for us.
+  if (!found.isDirectory() || found.uid !== (user?.uid ?? process.getuid?.()))
+    throw new Error(`${socket} was made by another user, and PostgreSQL's socket belongs there: remove it`);
+  chmodSync(socket!, 0o700);
+  return socket!;
 }
 
 function settings(socket: string, fsync: 'on' | 'off'): string[] {
@@ -328,10 +340,14 @@ function pidFile(data: string): string[] {
   }
 }
 
-function isReady(data: string, socket: string): boolean {
-  const lines = pidFile(data);
-  // The socket folder is new at each start, so this cannot be the file of a server that was killed.
-  return lines[4] === socket && lines[7]?.trim() === 'ready';
+/** The process and the start time that postmaster.pid names: a server that was killed leaves the file behind. */
+function whoRan(data: string): string {
+  const [pid, , started] = pidFile(data);
+  return `${pid} ${started}`;
+}
+
+function isReady(data: string, earlier: string): boolean {
+  return pidFile(data)[7]?.trim() === 'ready' && whoRan(data) !== earlier;
 }
 
 /**

@@ -113,13 +113,53 @@ describe('the embedded PostgreSQL', function () {
       .within(acknowledged, acknowledged + 1);
   });
 
+  it('is found again by those who were connected, after a stop as after a kill -9', async () => {
+    const first = await start();
+    const pool = openPool(first.url, { onError: () => {} });
+    toDo.push(() => pool.end());
+    await pool.query('select 1');
+    await first.stop();
+    const second = await start();
+    await pool.query('select 1');
+    process.kill(pidOf(), 'SIGKILL');
+    await second.exited;
+    const third = await start();
+    await pool.query('select 1');
+    expect([second.url, third.url]).to.deep.equal([first.url, first.url]);
+  });
+
+  it("has its socket elsewhere where the data's path is too long for one, and is found again", async () => {
+    const long = join(folder, 'x'.repeat(90), 'pg');
+    const first = await start({ folder: long });
+    const socket = new URL(first.url).searchParams.get('host')!;
+    toDo.unshift(async () => rmSync(socket, { recursive: true }));
+    expect(socket).not.to.contain(folder);
+    expect(statSync(socket).mode & 0o777).to.equal(0o700);
+    await first.stop();
+    const second = await start({ folder: long });
+    expect(second.url).to.equal(first.url);
+    expect(await ask(second.url, 'select 1 as n')).to.deep.equal({ n: 1 });
+  });
+
+  it('does not start where another user made the folder of its socket', async function () {
+    if (!asRoot) this.skip();
+    const first = await start();
+    await first.stop();
+    const socket = new URL(first.url).searchParams.get('host')!;
+    chownSync(socket, 12_345, 12_345);
+    await start().then(
+      () => expect.fail('it started'),
+      (error: Error) => expect(error.message).to.contain('made by another user'),
+    );
+  });
+
   it('is gone soon after the process that started it is killed -9, and the rows are there', async () => {
     const { parent, url } = await startElsewhere();
     await ask(url, 'create table event as select 7 as n');
     const pid = pidOf();
     parent.kill('SIGKILL');
     await until(() => !alive(pid), 10_000);
-    const socket = new URL(url).searchParams.get('host')!;
+    const socket = join(new URL(url).searchParams.get('host')!, '.s.PGSQL.5432');
     await until(() => !existsSync(socket), 10_000);
     const again = await start();
     expect(await ask(again.url, 'select n from event')).to.deep.equal({ n: 7 });
@@ -148,9 +188,8 @@ describe('the embedded PostgreSQL', function () {
     expect(alive(pid)).to.equal(true);
     const again = await start();
     expect(alive(pid)).to.equal(false);
-    expect(again.url).to.not.equal(url);
+    expect(again.url).to.equal(url);
     expect(await ask(again.url, 'select 1 as n')).to.deep.equal({ n: 1 });
-    rmSync(new URL(url).searchParams.get('host')!, { recursive: true });
   });
 
   it('starts again while the backends of a server killed -9 are still busy', async () => {
