@@ -238,7 +238,15 @@ export class Teller {
     const [receipt] = await Promise.all(Array.from({ length: times }, () => this.#recorded(item, expected)));
     const { org, n, step } = said;
     this.#tally.events.push({
-      ...{ org, station: station.id, n, step, subject, expected, sent, answered: Date.now(), receipt },
+      org,
+      station: station.id,
+      n,
+      step,
+      subject,
+      expected,
+      sent,
+      answered: Date.now(),
+      receipt,
       line: signed && canonical(signed.entry),
     });
     if (expected === 'settled') this.#said.push(item);

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { control, controlPath, type Command } from '@yaoji/network/local/control';
@@ -51,9 +51,11 @@ export async function startMachine(folder: string, pause: () => number): Promise
       name: 'ledger',
       script: at('@yaoji/network/local/main'),
       args: [
-        ...['--folder', join(folder, 'ledger'), '--organisations', ORGANISATIONS, '--control'],
-        ...['--chaincode', at('@yaoji/chaincode/package.json').replace(/\/package\.json$/, '')],
-        ...['--port', profile.organisations[0]!.gateway.split(':')[1]!],
+        `--folder=${join(folder, 'ledger')}`,
+        `--chaincode=${dirname(at('@yaoji/chaincode/package.json'))}`,
+        `--port=${profile.organisations[0]!.gateway.split(':')[1]!}`,
+        `--organisations=${ORGANISATIONS}`,
+        '--control',
       ],
       env: process.env,
       logFile: join(folder, 'log', 'ledger.log'),

@@ -36,8 +36,14 @@ export async function soak({ folder, seed, ms, tellers, say }: SoakOptions): Pro
       machine.profile.organisations.map(({ mspId }) => mspId),
     );
     const tally: Tally = {
-      ...{ events: [], again: new Map(), wrong: [] },
-      ...{ stories: 0, repeats: 0, illegal: 0, handovers: 0, races: 0 },
+      events: [],
+      stories: 0,
+      repeats: 0,
+      illegal: 0,
+      handovers: 0,
+      races: 0,
+      again: new Map(),
+      wrong: [],
     };
     const sets = await Promise.all(
       Array.from({ length: Math.ceil(tellers / 2) }, (_, i) => enrolStations(machine.access, String(i))),
