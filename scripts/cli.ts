@@ -3,9 +3,10 @@ import { auditStore } from './audit.ts';
 import { createKey } from './create-key.ts';
 import { verifyFiles } from './verify-files.ts';
 
-const program = new Command('yaoji').description(
-  '药迹 Yaoji: custody of decocted medicine that anyone can check',
-);
+const program = new Command('yaoji')
+  .description('药迹 Yaoji: custody of decocted medicine that anyone can check')
+  // A command that makes no sense is not a bundle that does not pass: 2, never 1.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 program
   .command('verify')
