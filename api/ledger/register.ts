@@ -27,9 +27,9 @@ export async function register(
       await contract.submitTransaction(registration, text);
       return;
     } catch (error) {
-      const refusal = contractError(error);
+      const refusal = contractError(error, org);
       if (refusal) throw new RegistrationRefused(refusal.code, refusal.message);
-      const again = error instanceof CommitError || isDisagreement(error) || isUnavailable(error);
+      const again = error instanceof CommitError || isDisagreement(error, org) || isUnavailable(error);
       if (!again) throw error;
       if (attempt === TRIES || (isUnavailable(error) && attempt >= 3))
         throw new LedgerUnavailable('the ledger did not take the registration', { cause: error });
