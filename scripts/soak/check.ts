@@ -70,7 +70,7 @@ export async function drained({ databaseUrl }: Machine): Promise<number> {
  * once, with its verdict, in its order.
  */
 export async function check(
-  { databaseUrl, profile }: Machine,
+  { databaseUrl, profile }: Pick<Machine, 'databaseUrl' | 'profile'>,
   acknowledged: readonly Acknowledged[],
 ): Promise<Checked> {
   const pool = openPool(databaseUrl, { max: 2, onError: () => {} });

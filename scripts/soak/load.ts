@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
-import { canonical, toBase64url, tokenFrom, type Json, type Statement } from '@yaoji/chaincode/core';
+import { canonical, toBase64url, tokenFrom, verify, type Json, type Statement } from '@yaoji/chaincode/core';
 import type { Receipt } from '@yaoji/api/service';
-import { ApiError, OrganisationClient, SigningStation } from '../client.ts';
+import { ApiError, fetchBundle, fetchTrust, OrganisationClient, SigningStation } from '../client.ts';
 import type { Access } from '../instance.ts';
 import {
   latestDay,
@@ -42,19 +42,23 @@ export interface Tally {
   illegal: number;
   handovers: number;
   races: number;
+  /** Boxes that were looked at. */
+  bundles: number;
   /** Requests without an answer, and answers that ask to come again, by what they were. */
   readonly again: Map<string, number>;
   /** What should not have been answered. */
   readonly wrong: string[];
 }
 
+/** Who tells stories. */
 export interface Stations {
   readonly hospital: Staffed;
   readonly centres: readonly Staffed[];
   readonly courier: Staffed;
 }
 
-interface Staffed {
+/** An organisation with its stations, by the story's names for them. */
+export interface Staffed {
   readonly client: OrganisationClient;
   readonly stations: ReadonlyMap<StoryStationName, SigningStation>;
 }
@@ -96,6 +100,7 @@ interface Version {
   readonly centre: Staffed;
   readonly stations: ReadonlyMap<StoryStationName, Pick<Staffed, 'client'> & { station: SigningStation }>;
   readonly told: readonly Told[];
+  readonly token: string;
 }
 
 interface Difference {
@@ -148,6 +153,7 @@ export class Teller {
     else await this.#say(version, accepted!);
     await this.#again('device', () => version.centre.client.registerDevice(device));
     await this.#afterAcceptance(version, version.told.slice(-rest.length));
+    if (random.chance(0.5)) await this.#look(version);
   }
 
   async #afterAcceptance(version: Version, rest: readonly Told[]): Promise<void> {
@@ -159,6 +165,22 @@ export class Teller {
       if (told.statement.step === 'HANDED_OVER') await this.#handOver(version, told, rest[++i]!);
       else await this.#say(version, told);
     }
+  }
+
+  /** Somebody looks at the box, whatever of it is settled: what there is to see must verify. */
+  async #look({ token }: Version): Promise<void> {
+    const { url } = this.#stations.hospital.client;
+    const bundle = await this.#again('bundle', () => fetchBundle(url, token)).catch((error: unknown) => {
+      // The box is not on the ledger yet.
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+    if (!bundle) return;
+    this.#tally.bundles++;
+    const trust = await this.#again('trust', () => fetchTrust(url));
+    const { ok, checks } = await verify(bundle, { trust, token, now: Date.now(), suite: nodeSuite });
+    const failed = checks.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
+    if (!ok) this.#tally.wrong.push(`the bundle of a box does not verify: ${failed.join(' ')}`);
   }
 
   /** Either side may come first, since a phone sends when it can. */
@@ -276,7 +298,8 @@ export class Teller {
       } catch (error) {
         if (error instanceof ApiError && error.status < 500 && error.status !== 429) throw error;
         const why = error instanceof ApiError ? `${error.status} ${error.problem.code}` : 'no answer';
-        const { again } = this.#tally;
+        const { again, wrong } = this.#tally;
+        if (error instanceof ApiError && error.status === 500) wrong.push(error.message);
         again.set(`${what}: ${why}`, (again.get(`${what}: ${why}`) ?? 0) + 1);
         await sleep(this.#random.integer(50, 500));
       }
@@ -303,6 +326,7 @@ export class Teller {
       decoction: value(centre),
       courier: value(courier),
     });
+    const token = tokenFrom(this.#bytes(17));
     const told = referenceStory({
       day: latestDay(Date.now()),
       keys: { prescription, device, fulfilment: this.#key(), package: this.#key() },
@@ -311,13 +335,13 @@ export class Teller {
       stations: Object.fromEntries(
         NAMES.map((name) => [name, stations.get(name)?.station.id ?? '']),
       ) as Record<StoryStationName, string>,
-      token: tokenFrom(this.#bytes(17)),
+      token,
       sealNo: `S${this.#random.integer(0, 2 ** 32)}`,
       handover: this.#key(),
       staffKey: this.#bytes(32),
       sha256: nodeSuite.sha256,
     });
-    return { centre, stations, told };
+    return { centre, stations, told, token };
   }
 }
 

@@ -42,6 +42,7 @@ export async function soak({ folder, seed, ms, tellers, say }: SoakOptions): Pro
       illegal: 0,
       handovers: 0,
       races: 0,
+      bundles: 0,
       again: new Map(),
       wrong: [],
     };
@@ -76,9 +77,9 @@ export async function soak({ folder, seed, ms, tellers, say }: SoakOptions): Pro
 
 /** What a person reads of it. */
 export function summary({ tally, troubles, restarts, records, refused, batches, blocks }: Soaked): string[] {
-  const { events, stories, repeats, illegal, handovers, races, again } = tally;
+  const { events, stories, repeats, illegal, handovers, races, bundles, again } = tally;
   return [
-    `${stories} stories, ${events.length} events answered, ${repeats} sent again on purpose, ${illegal} illegal, ${handovers} handovers, ${races} races`,
+    `${stories} stories, ${events.length} events answered, ${repeats} sent again on purpose, ${illegal} illegal, ${handovers} handovers, ${races} races, ${bundles} boxes looked at`,
     `${troubles} troubles; the API was started again ${restarts.api} times, the ledger ${restarts.ledger} times`,
     `${records} records and ${refused} refusals, in ${batches} batches and ${blocks} blocks`,
     `asked again: ${[...again].map(([what, times]) => `${what} ${times}×`).join(', ') || 'never'}`,
