@@ -15,8 +15,8 @@ const PUBLIC_URL = 'https://yaoji.example/box';
 interface Program {
   readonly child: ChildProcess;
   /** what it has printed until now */
-  out(): string;
-  ended: Promise<unknown>;
+  readonly out: () => string;
+  readonly ended: Promise<unknown>;
 }
 
 /** Runs one of the commands, as npm does. */
