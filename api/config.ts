@@ -18,6 +18,8 @@ export interface Config {
   docs: boolean;
   /** the addresses or networks of the proxies in front of us, whose X-Forwarded-For is believed */
   trustProxy: string[];
+  /** how many events may wait for their verdicts before no more are taken */
+  mostPending: number;
 }
 
 /** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
@@ -38,6 +40,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     production: env['NODE_ENV'] === 'production',
     docs: env['DOCS'] === 'on',
     trustProxy: (env['TRUST_PROXY'] ?? '').split(',').flatMap((name) => name.trim() || []),
+    mostPending: Number(env['MOST_PENDING'] || 100_000),
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65_535)
     problems.push(`PORT is not a port: ${env['PORT']}`);
@@ -45,6 +48,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     problems.push(`PUBLIC_URL is not an http(s) URL: ${config.publicUrl}`);
   for (const proxy of config.trustProxy)
     if (!isNetwork(proxy)) problems.push(`TRUST_PROXY is not a list of addresses: ${proxy}`);
+  if (!Number.isSafeInteger(config.mostPending) || config.mostPending < 1)
+    problems.push(`MOST_PENDING is not a number of events: ${env['MOST_PENDING']}`);
   if (problems.length) throw new Error(problems.join('; '));
   return config;
 }

@@ -69,6 +69,13 @@ export class RegistrationRefused extends Error {
 }
 /** The ledger cannot be reached or did not answer in time: nothing is known to have failed, asking again is safe. */
 export class LedgerUnavailable extends Error {}
+/**
+ * The store cannot be reached or cannot do it now. Whether something was stored is open only where the connection broke in the
+ * middle of it: asking again (the same station and n) is safe, and tells.
+ */
+export class StoreUnavailable extends Error {}
+/** So many events have no verdict that no more are taken for now. Nothing was stored. */
+export class QueueFull extends Error {}
 
 /** What the server-rendered page of a box says: nothing that a stranger with the token may not see. */
 export interface PackagePage {
@@ -98,8 +105,9 @@ export interface Health {
   stopped: { org: string; why: string }[];
 }
 
+/** Every verb throws StoreUnavailable when the store is out, except `trust` and `health`. */
 export interface Service {
-  /** Stores what can be stored and answers per item, in order. Waits some seconds for the verdict of steps that decide a race. */
+  /** Stores what can be stored and answers per item, in order. Waits some seconds for the verdict of steps that decide a race. Throws QueueFull. */
   receive(principal: Principal, items: readonly Json[]): Promise<ItemAnswer[]>;
   /** undefined: the principal's organisation has no such event */
   receipt(principal: Principal, station: string, n: number): Promise<Receipt | undefined>;

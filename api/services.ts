@@ -1,7 +1,9 @@
-import { parseToken, type Reader, type Trust } from '@yaoji/chaincode/core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseToken, type Trust } from '@yaoji/chaincode/core';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { Client, type Pool } from 'pg';
 import { connectLedger } from './ledger/connect.ts';
+import { Backlog } from './pipeline/backlog.ts';
 import { Decisions, type Pipeline } from './pipeline/context.ts';
 import { enrolStation, registerDevice, revokeStation } from './pipeline/enrol.ts';
 import { hostedKeysIn } from './pipeline/hosted-keys.ts';
@@ -12,11 +14,12 @@ import { receive } from './pipeline/receive.ts';
 import { startWorker, type Worker } from './pipeline/worker.ts';
 import { findApiKey } from './store/api-keys.ts';
 import { stoppedLogs } from './store/batches.ts';
-import { countPending } from './store/events.ts';
+import { countPending } from './store/queue.ts';
 import { migrate } from './store/migrate.ts';
 import { openPool } from './store/pool.ts';
+import { isStoreUnavailable } from './store/unavailable.ts';
 import type { Config } from './config.ts';
-import type { Health, Service } from './service.ts';
+import { QueueFull, StoreUnavailable, type Health, type Service } from './service.ts';
 
 /** The service with everything it started. */
 export interface RunningService {
@@ -55,11 +58,12 @@ export async function startService(
     decisions: new Decisions(),
     now: Date.now,
     nudge: () => worker?.nudge(),
+    failing: (org) => worker?.failing(org) ?? false,
     log,
   };
   worker = startWorker(pipeline);
   return {
-    service: newService(pipeline, worker, trustOf(profile), publicUrl),
+    service: newService(pipeline, worker, trustOf(profile), config, publicUrl),
     async stop() {
       await worker.stop();
       ledger.close();
@@ -68,7 +72,22 @@ export async function startService(
   };
 }
 
+/** How long a start waits for the store, ms: after a restart of everything it may be the last to be up. */
+const PATIENCE = 60_000;
+
 async function migrateStore(url: string, log: Log): Promise<void> {
+  for (const end = Date.now() + PATIENCE; ; await sleep(500)) {
+    try {
+      await migrateNow(url, log);
+      return;
+    } catch (error) {
+      if (!isStoreUnavailable(error) || Date.now() > end) throw error;
+      log({ level: 'warn', what: 'the store is not there yet', why: (error as Error).message });
+    }
+  }
+}
+
+async function migrateNow(url: string, log: Log): Promise<void> {
   const owner = new Client({ connectionString: url });
   await owner.connect();
   try {
@@ -78,24 +97,48 @@ async function migrateStore(url: string, log: Log): Promise<void> {
   }
 }
 
-function newService(pipeline: Pipeline, worker: Worker, trust: Trust, publicUrl: () => string): Service {
+/** A verb that needs the store, with the service's own word for a store that is out. */
+const storing =
+  <Arguments extends unknown[], Answer>(
+    verb: (...args: Arguments) => Promise<Answer>,
+  ): ((...args: Arguments) => Promise<Answer>) =>
+  async (...args) => {
+    try {
+      return await verb(...args);
+    } catch (error) {
+      if (!isStoreUnavailable(error)) throw error;
+      throw new StoreUnavailable('the store cannot be used now', { cause: error });
+    }
+  };
+
+function newService(
+  pipeline: Pipeline,
+  worker: Worker,
+  trust: Trust,
+  { mostPending }: Config,
+  publicUrl: () => string,
+): Service {
   const { pool } = pipeline;
+  const backlog = new Backlog(pool, mostPending);
   return {
-    receive: (principal, items) => receive(pipeline, principal, items),
-    async receipt({ org }, station, n) {
+    receive: storing(async (principal, items) => {
+      if (await backlog.full()) throw new QueueFull(`more than ${mostPending} events have no verdict`);
+      return receive(pipeline, principal, items);
+    }),
+    receipt: storing(async ({ org }, station, n) => {
       const found = (await receiptsOf(pool, [{ station, n }])).get(`${station} ${n}`);
       return found?.org === org ? found.receipt : undefined;
-    },
-    bundle: (token: string, reader: Reader) => prove(pipeline, parseToken(token), reader),
-    packagePage: (token) => packagePage(pipeline, parseToken(token)),
-    enrolStation: (principal, request) => enrolStation(pipeline, principal, request),
-    revokeStation: (principal, station) => revokeStation(pipeline, principal, station),
-    registerDevice: (principal, device) => registerDevice(pipeline, principal, device),
-    async principal(key) {
+    }),
+    bundle: storing((token, reader) => prove(pipeline, parseToken(token), reader)),
+    packagePage: storing((token) => packagePage(pipeline, parseToken(token))),
+    enrolStation: storing((principal, request) => enrolStation(pipeline, principal, request)),
+    revokeStation: storing((principal, station) => revokeStation(pipeline, principal, station)),
+    registerDevice: storing((principal, device) => registerDevice(pipeline, principal, device)),
+    principal: storing(async (key) => {
       const found = await findApiKey(pool, key);
       const kind = pipeline.ledger.profile.organisations.find(({ mspId }) => mspId === found?.org)?.kind;
       return found && kind && { ...found, kind };
-    },
+    }),
     trust: () => trust,
     health: () => health(pool, worker),
     get publicUrl() {
@@ -107,9 +150,9 @@ function newService(pipeline: Pipeline, worker: Worker, trust: Trust, publicUrl:
 async function health(pool: Pool, worker: Worker): Promise<Health> {
   try {
     const [pending, stopped] = await Promise.all([countPending(pool), stoppedLogs(pool)]);
-    return { store: true, ledger: !worker.failing, pending, stopped };
+    return { store: true, ledger: !worker.failing(), pending, stopped };
   } catch {
-    return { store: false, ledger: !worker.failing, pending: 0, stopped: [] };
+    return { store: false, ledger: !worker.failing(), pending: 0, stopped: [] };
   }
 }
 

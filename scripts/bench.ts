@@ -15,25 +15,20 @@ import {
   leafHash,
   recordBytes,
   signedBytes,
-  toBase64url,
   verify,
   verifyEntry,
   verifyInclusion,
   root,
   type Entry,
   type Frontier,
-  type Statement,
 } from '@yaoji/chaincode/core';
 import { fetchBundle, fetchTrust, SigningStation } from './client.ts';
-import { startInstance, type Instance } from './instance.ts';
+import { prescriptionOf } from './bench/load.ts';
+import { acceptance, Bench, fixed, kills, latency, outage, percentile, say } from './bench/service.ts';
 import { play } from './play.ts';
+import { startMachine, type Machine } from './soak/machine.ts';
 
 // Figures for the README. This machine is small and shared: the comparisons are made within one run.
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-const fixed = (value: number, digits = 1): string =>
-  value.toLocaleString('en', { maximumFractionDigits: digits });
 
 /** µs per call: the median of nine rounds. */
 async function perCall(calls: number, work: (i: number) => unknown): Promise<number> {
@@ -46,40 +41,12 @@ async function perCall(calls: number, work: (i: number) => unknown): Promise<num
     }
     rounds.push(((performance.now() - begun) * 1000) / calls);
   }
-  return median(rounds);
-}
-
-function statementOf(station: string, n: number, org: string, site: string): Statement {
-  const items = [{ herb: 'H1', name: '旋覆花', milligrams: 9000 }];
-  return {
-    step: 'RX_ISSUED',
-    subject: toBase64url(randomBytes(16)),
-    org,
-    site,
-    station,
-    n,
-    time: `${new Date(Date.now() - 60_000).toISOString().slice(0, 16)}Z`,
-    payload: {
-      plan: { first: true, late: false, wrap: true, separate: true, dissolve: false, second: true },
-      validUntil: '2099-01-01T00:00Z',
-      maxUses: 1,
-      rxVersion: 1,
-      doses: 7,
-      bagsPerDose: 2,
-      herbCount: 1,
-      useRoute: 'INTERNAL',
-      decoctClass: 'GENERAL',
-      patientBand: 'ADULT',
-      items,
-      hasToxic: false,
-      urgent: false,
-    },
-  };
+  return percentile(rounds, 0.5);
 }
 
 async function entries(): Promise<void> {
   const station = new SigningStation('bench');
-  const statement = statementOf('bench', 1, 'HospitalMSP', 'hospital-1');
+  const statement = prescriptionOf(station, 'HospitalMSP', 'hospital-1');
   const { entry } = station.item(statement);
   const bytes = signedBytes(entry);
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -139,7 +106,7 @@ function tree(entry: Entry): void {
   say(`  inclusion proofs made       ${fixed((PROOFS / proved) * 1000, 0)} /s`);
 }
 
-async function demoBundle({ access }: Instance): Promise<void> {
+async function demoBundle({ access }: Machine): Promise<void> {
   const { token } = await play(access);
   const bundle = await fetchBundle(access.url, token);
   const trust = await fetchTrust(access.url);
@@ -152,10 +119,10 @@ async function demoBundle({ access }: Instance): Promise<void> {
   }
   say(`\nverify the demo bundle (${fixed(JSON.stringify(bundle).length / 1000)} kB), Node`);
   say(`  first (cold)  ${fixed(times[0]!)} ms`);
-  say(`  median        ${fixed(median(times.slice(10)))} ms`);
+  say(`  median        ${fixed(percentile(times.slice(10), 0.5))} ms`);
 }
 
-async function ledgerRate({ profile }: Instance): Promise<void> {
+async function ledgerRate({ profile }: Machine): Promise<void> {
   const ledger = connectLedger(profile);
   try {
     const org = profile.organisations[0]!.mspId;
@@ -167,8 +134,7 @@ async function ledgerRate({ profile }: Instance): Promise<void> {
       key: station.publicKey,
       hosted: false,
     });
-    const line = (): string =>
-      canonical(station.item(statementOf(station.id, station.next(), org, 'hospital-1')).entry);
+    const line = (): string => canonical(station.item(prescriptionOf(station, org, 'hospital-1')).entry);
     const lines = Array.from({ length: 2600 }, line);
     let after = await lastBatch(ledger, org);
     const write = async (some: string[]): Promise<void> => {
@@ -203,18 +169,39 @@ async function lastBatch(ledger: Ledger, org: string): Promise<number> {
   return answer.stale ?? 0;
 }
 
+const PARTS = ['entries', 'tree', 'bundle', 'ledger', 'accept', 'latency', 'kills', 'outage'] as const;
+
+/** `bench.js [part…]`: all parts but the outage, which takes minutes, if none is named. */
 async function main(): Promise<void> {
+  const wanted = new Set<string>(process.argv.slice(2));
+  for (const part of wanted)
+    if (!PARTS.some((known) => known === part)) throw new Error(`the parts are ${PARTS.join(', ')}`);
+  const wants = (...parts: (typeof PARTS)[number][]): boolean =>
+    parts.some((part) => (wanted.size ? wanted.has(part) : part !== 'outage'));
+
   say(`${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`);
-  await entries();
-  tree(new SigningStation('bench').item(statementOf('bench', 1, 'HospitalMSP', 'hospital-1')).entry);
+  if (wants('entries')) await entries();
+  const station = new SigningStation('bench');
+  if (wants('tree')) tree(station.item(prescriptionOf(station, 'HospitalMSP', 'hospital-1')).entry);
+  if (!wants('bundle', 'ledger', 'accept', 'latency', 'kills', 'outage')) return;
+
   const folder = await mkdtemp(join(tmpdir(), 'yaoji-bench-'));
   await chmod(folder, 0o755);
-  const instance = await startInstance({ folder, log: () => {} });
+  const machine = await startMachine(folder, () => 0);
   try {
-    await demoBundle(instance);
-    await ledgerRate(instance);
+    if (wants('bundle')) await demoBundle(machine);
+    if (wants('ledger')) await ledgerRate(machine);
+    if (!wants('accept', 'latency', 'kills', 'outage')) return;
+    const bench = await Bench.on(machine, 40);
+    if (wants('accept')) await acceptance(bench);
+    if (wants('latency')) {
+      await latency(bench, 20, 15);
+      await latency(bench, 200, 15);
+    }
+    if (wants('kills')) await kills(bench);
+    if (wants('outage')) await outage(bench, 100_000);
   } finally {
-    await instance.stop();
+    await machine.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -7,7 +7,7 @@ import { getDocs, getDocsStart } from './docs.ts';
 import { getReceipt, postEvents } from './events.ts';
 import { docsPolicy, securityHeaders } from './headers.ts';
 import { getHealthz, getReadyz } from './health.ts';
-import { DEFAULT_LIMITS, limitFailures, limitPerBox, type Limits } from './limits.ts';
+import { DEFAULT_LIMITS, limitFailures, limitInFlight, limitPerBox, type Limits } from './limits.ts';
 import { openApi } from './openapi.ts';
 import { getBundle, getLabelPng, getLabelSvg, getPage, secretUrl } from './packages.ts';
 import { authenticate } from './principal.ts';
@@ -44,7 +44,10 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   app.set('query parser', false);
   app.use(requestLog(log), securityHeaders(service.publicUrl), compression());
 
-  app.route('/v1/events').post(recorder, readBody, postEvents(service)).all(only('POST'));
+  app
+    .route('/v1/events')
+    .post(limitInFlight(most), recorder, readBody, postEvents(service))
+    .all(only('POST'));
   app.route('/v1/receipts/:station/:n').get(recorder, getReceipt(service)).all(only('GET, HEAD'));
   app.route('/v1/stations').post(registrar, readBody, postStation(service)).all(only('POST'));
   app.route('/v1/stations/:station/revoke').post(registrar, postRevocation(service)).all(only('POST'));

@@ -3,17 +3,20 @@ import { ipKeyGenerator, MemoryStore, rateLimit } from 'express-rate-limit';
 import { Problem } from './problems.ts';
 import { tokenOf } from './token.ts';
 
-/** How often one address may ask, per minute. */
+/** How often one address may ask, per minute, and how much is done at the same time. */
 export interface Limits {
   /** for one box */
   perBox: number;
   /** with a code that no box has, or with a key that is not good: above that it is guessing */
   failures: number;
+  /** with events, from all addresses, at the same time: each may hold a body of a MiB and waits for the store */
+  inFlight: number;
 }
-export const DEFAULT_LIMITS: Limits = { perBox: 120, failures: 120 };
+export const DEFAULT_LIMITS: Limits = { perBox: 120, failures: 120, inFlight: 128 };
 
 const MINUTE = 60_000;
-const tooMany = (): Problem => new Problem('TOO_MANY_REQUESTS', { headers: { 'Retry-After': '60' } });
+const tooMany = (seconds = '60'): Problem =>
+  new Problem('TOO_MANY_REQUESTS', { headers: { 'Retry-After': seconds } });
 const addressOf = (req: Request): string => ipKeyGenerator(req.ip ?? '');
 
 /** For the routes of a box: how often one address asks for one box. */
@@ -44,6 +47,17 @@ export function limitFailures({ failures }: Limits, status: 401 | 404): RequestH
     res.once('finish', () => {
       if (res.statusCode === status) void failed.increment(address);
     });
+    next();
+  };
+}
+
+/** Bounds how many requests of a route are under way: one more is told to come again at once, before its body is read. */
+export function limitInFlight({ inFlight }: Limits): RequestHandler {
+  let underWay = 0;
+  return (_req, res, next) => {
+    if (underWay >= inFlight) throw tooMany('1');
+    underWay++;
+    res.once('close', () => underWay--);
     next();
   };
 }

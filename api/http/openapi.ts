@@ -92,7 +92,7 @@ export const openApi = (): Schema => ({
             content: { 'application/json': { schema: { oneOf: [ref('Receipt'), ref('Answers')] } } },
           },
           202: ok('待定 · stored, no verdict yet: poll its receipt', 'Receipt'),
-          ...problems(...BODY, 409, 500),
+          ...problems(...BODY, 409, 500, 503),
         },
       },
     },
@@ -105,7 +105,7 @@ export const openApi = (): Schema => ({
           parameter('station', 'the station that recorded it'),
           parameter('n', "the station's number of it", { type: 'integer', minimum: 1 }),
         ],
-        responses: { 200: ok('回执 · the receipt', 'Receipt'), ...problems(401, 403, 404, 429, 500) },
+        responses: { 200: ok('回执 · the receipt', 'Receipt'), ...problems(401, 403, 404, 429, 500, 503) },
       },
     },
     '/v1/packages/{token}/bundle': {
@@ -126,7 +126,7 @@ export const openApi = (): Schema => ({
         operationId: 'getLabelSvg',
         summary: '标签 SVG · The QR code and the code in groups of four',
         parameters: [token],
-        responses: { 200: file('标签 · the label', 'image/svg+xml'), ...problems(404, 429, 500) },
+        responses: { 200: file('标签 · the label', 'image/svg+xml'), ...problems(404, 429, 500, 503) },
       },
     },
     '/v1/packages/{token}/label.png': {
@@ -134,7 +134,7 @@ export const openApi = (): Schema => ({
         operationId: 'getLabelPng',
         summary: '标签 PNG · The QR code alone',
         parameters: [token],
-        responses: { 200: file('标签 · the label', 'image/png'), ...problems(404, 429, 500) },
+        responses: { 200: file('标签 · the label', 'image/png'), ...problems(404, 429, 500, 503) },
       },
     },
     '/p/{token}': {
@@ -145,7 +145,7 @@ export const openApi = (): Schema => ({
         responses: {
           200: file('页面 · the page', 'text/html'),
           404: file('没有这个追溯码 · no such box', 'text/html'),
-          ...problems(429, 500),
+          ...problems(429, 500, 503),
         },
       },
     },

@@ -4,7 +4,9 @@ import { isProblemCode, PROBLEM_TITLES, type ProblemCode } from '@yaoji/web/word
 import type * as z from 'zod/mini';
 import {
   LedgerUnavailable,
+  QueueFull,
   RegistrationRefused,
+  StoreUnavailable,
   type ItemAnswer,
   type Receipt,
   type Rejection,
@@ -70,6 +72,8 @@ const STATUS: Readonly<Record<OwnCode, number> & Partial<Record<Refusal, number>
   TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
   LEDGER_UNAVAILABLE: 503,
+  STORE_UNAVAILABLE: 503,
+  QUEUE_FULL: 503,
 };
 
 /** The HTTP status of a problem with this code where nothing was stored. */
@@ -241,11 +245,14 @@ export const errorHandler =
   };
 
 const RETRY_AFTER_SECONDS = '5';
+const later = (code: ProblemCode): Problem =>
+  new Problem(code, { headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
 
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof LedgerUnavailable)
-    return new Problem('LEDGER_UNAVAILABLE', { headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
+  if (error instanceof LedgerUnavailable) return later('LEDGER_UNAVAILABLE');
+  if (error instanceof StoreUnavailable) return later('STORE_UNAVAILABLE');
+  if (error instanceof QueueFull) return later('QUEUE_FULL');
   if (error instanceof RegistrationRefused)
     return isProblemCode(error.code)
       ? new Problem(error.code, { pointer: REGISTRATION_PLACES[error.code] ?? '' })
@@ -271,12 +278,13 @@ const REGISTRATION_PLACES: Readonly<Partial<Record<ProblemCode, string>>> = {
  * What the log says of an error: its class, code and where it was thrown. Not its message: those of JSON.parse and of
  * PostgreSQL quote what was sent.
  */
-function witness(error: unknown): { error: string; code?: unknown; frames: string[] } {
+function witness(error: unknown): { error: string; code?: unknown; frames: string[]; cause?: object } {
   if (!(error instanceof Error)) return { error: typeof error, frames: [] };
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return {
     error: error.name,
     ...('code' in error ? { code: error.code } : {}),
     frames: frames.slice(0, 12).map((line) => line.trim()),
+    ...(error.cause === undefined ? {} : { cause: witness(error.cause) }),
   };
 }

@@ -15,6 +15,8 @@ export interface Pipeline {
   now: () => number;
   /** tells the workers that something may be ready to be written */
   nudge: () => void;
+  /** whether the last try to reach an organisation's ledger failed: then no verdict is to be waited for */
+  failing: (org: string) => boolean;
   log: (event: { level: 'info' | 'warn' | 'error'; what: string; [detail: string]: unknown }) => void;
 }
 

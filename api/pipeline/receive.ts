@@ -121,7 +121,7 @@ export async function receive(
     pipeline.nudge();
   }
   const stored = said.filter((item) => !rejections.has(item));
-  await waitForRaces(pipeline, stored);
+  if (!pipeline.failing(principal.org)) await waitForRaces(pipeline, stored);
   const receipts = await receiptsOf(pipeline.pool, stored);
   return understood.map((item) => {
     const rejection = item instanceof Rejected ? item.rejection : rejections.get(item);

@@ -1,4 +1,5 @@
-import { organisationsWithPending } from '../store/events.ts';
+import { hasPending } from '../store/queue.ts';
+import { isStoreUnavailable } from '../store/unavailable.ts';
 import { batch } from './batch.ts';
 import type { Pipeline } from './context.ts';
 import { LogDiffers, stop } from './settle.ts';
@@ -14,8 +15,8 @@ export interface Worker {
   stop(): Promise<void>;
   /** ms since the epoch of the last time the ledger answered; 0: not yet */
   readonly answered: number;
-  /** whether the last try failed because of the ledger or the store */
-  readonly failing: boolean;
+  /** whether the last try for this organisation, or for any, failed because of the ledger */
+  failing(org?: string): boolean;
 }
 
 /** Runs batch → settle for every organisation of the ledger's profile, for ever; what fails is tried again. */
@@ -50,7 +51,8 @@ export function startWorker(pipeline: Pipeline): Worker {
         if (settled !== 'settled') await sleep(org, LOOK_EVERY);
         else nudge(); // another organisation may have waited for this verdict
       } catch (error) {
-        failing.add(org);
+        // A store that is out says nothing about the ledger.
+        if (!isStoreUnavailable(error)) failing.add(org);
         backOff = Math.min(MOST_BACK_OFF, backOff * 2 || 50);
         pipeline.log({
           level: 'warn',
@@ -83,16 +85,14 @@ export function startWorker(pipeline: Pipeline): Worker {
     get answered() {
       return answered;
     },
-    get failing() {
-      return failing.size > 0;
-    },
+    failing: (org) => (org === undefined ? failing.size > 0 : failing.has(org)),
   };
 }
 
 /** One turn for an organisation, unless another process of this service is at it. */
 async function turn(pipeline: Pipeline, org: string): Promise<'settled' | 'idle' | 'nothing'> {
   const { pool } = pipeline;
-  if (!(await organisationsWithPending(pool)).includes(org)) return 'nothing';
+  if (!(await hasPending(pool, org))) return 'nothing';
   const client = await pool.connect();
   try {
     const { rows } = await client.query<{ taken: boolean }>(

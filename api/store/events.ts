@@ -78,8 +78,6 @@ export interface PendingEvent {
   org: string;
   subjects: string[];
   line: string;
-  /** ms since the epoch */
-  receivedAt: number;
 }
 
 interface PendingRow {
@@ -88,41 +86,16 @@ interface PendingRow {
   org: string;
   subjects: string[];
   entry: string;
-  received_at: Date;
 }
-const PENDING = `select p.station, p.n, p.org, p.subjects, e.entry, e.received_at
-  from pending p join event e using (station, n)`;
-const toPending = ({ entry, n, received_at, ...rest }: PendingRow): PendingEvent => ({
-  ...rest,
-  n: Number(n),
-  line: entry,
-  receivedAt: received_at.getTime(),
-});
 
 /** Every pending event about any of these subjects, oldest arrival first. */
 export async function pendingAbout(db: Db, subjects: readonly string[]): Promise<PendingEvent[]> {
   const { rows } = await db.query<PendingRow>(
-    `${PENDING} where p.subjects && $1::text[] order by p.arrival`,
+    `select p.station, p.n, p.org, p.subjects, e.entry from pending p join event e using (station, n)
+     where p.subjects && $1::text[] order by p.arrival`,
     [subjects],
   );
-  return rows.map(toPending);
-}
-
-/** The oldest pending events of all organisations, oldest arrival first. */
-export async function oldestPending(db: Db, most: number): Promise<PendingEvent[]> {
-  const { rows } = await db.query<PendingRow>(`${PENDING} order by p.arrival limit $1`, [most]);
-  return rows.map(toPending);
-}
-
-export async function countPending(db: Db): Promise<number> {
-  const { rows } = await db.query<{ count: string }>('select count(*) from pending');
-  return Number(rows[0]!.count);
-}
-
-/** The organisations that have pending events. */
-export async function organisationsWithPending(db: Db): Promise<string[]> {
-  const { rows } = await db.query<{ org: string }>('select distinct org from pending');
-  return rows.map(({ org }) => org);
+  return rows.map(({ entry, n, ...rest }) => ({ ...rest, n: Number(n), line: entry }));
 }
 
 /** Keeps the service's own refusal of an event beside it. */

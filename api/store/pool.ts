@@ -20,7 +20,8 @@ export interface PoolOptions {
 
 /**
  * A pool of connections; none is opened before the first query. A statement may run for 30 s and wait for a lock for
- * 10 s, a transaction may lie idle for 60 s, a connection must be made in 10 s; past that the query fails.
+ * 10 s, a transaction may lie idle for 60 s, a connection must be made in 10 s, an answer must come in 40 s; past that the
+ * query fails.
  */
 export function openPool(url: string, { role, max = 10, onError }: PoolOptions): Pool {
   const pool = new Pool({
@@ -30,6 +31,8 @@ export function openPool(url: string, { role, max = 10, onError }: PoolOptions):
     statement_timeout: 30_000,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 60_000,
+    // For a server that does not answer any more, not even that a statement took too long.
+    query_timeout: 40_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   });

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Pool } from 'pg';
+import type { Config } from '@yaoji/api/config';
 import { createApp } from '@yaoji/api/http/app';
 import { connectLedger, type Ledger } from '@yaoji/api/ledger/connect';
 import { register } from '@yaoji/api/ledger/register';
@@ -98,7 +99,8 @@ class Impatient extends Decisions {
 }
 
 let shared: Promise<Started> | undefined;
-type Started = Parts & { stop(): Promise<void> };
+/** Parts of one's own, to be stopped by whoever started them. */
+export type Started = Parts & { stop(): Promise<void> };
 
 /** The parts, for the tests of this suite; they are started by the first suite that asks. */
 export function realParts(): () => Parts {
@@ -120,7 +122,8 @@ after(async () => {
   shared = undefined;
 });
 
-async function startParts(): Promise<Started> {
+/** Starts another ledger and another database: for what others must not disturb. */
+export async function startParts(): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-parts-'));
   const [database, running] = await Promise.all([
     freshDatabase(),
@@ -142,6 +145,7 @@ async function startParts(): Promise<Started> {
     decisions: new Impatient(),
     now: Date.now,
     nudge: () => {},
+    failing: () => false,
     log: () => {},
     ...instead,
   });
@@ -418,7 +422,8 @@ export interface ServedService {
   stop(): Promise<void>;
 }
 
-export async function serveService(parts: Parts): Promise<ServedService> {
+/** `instead` replaces what the environment of a process would say. */
+export async function serveService(parts: Parts, instead: Partial<Config> = {}): Promise<ServedService> {
   let url = '';
   const running = await startService(
     {
@@ -431,6 +436,8 @@ export async function serveService(parts: Parts): Promise<ServedService> {
       production: false,
       docs: true,
       trustProxy: [],
+      mostPending: 100_000,
+      ...instead,
     },
     () => url,
     () => {},

@@ -77,6 +77,15 @@ const OTHERS = {
     en: 'the ledger cannot be reached: asking again is safe',
   },
 
+  STORE_UNAVAILABLE: {
+    zh: '数据库暂时不可用，请稍后重试，重试不会重复记录',
+    en: 'the store cannot be used now: asking again is safe',
+  },
+  QUEUE_FULL: {
+    zh: '等待账本确认的事件过多，请稍后重试',
+    en: 'too many events wait for the ledger: try again later',
+  },
+
   BODY_TYPE_WRONG: {
     zh: '请求体必须是未压缩的 UTF-8 application/json',
     en: 'the body must be application/json, in UTF-8 and not compressed',

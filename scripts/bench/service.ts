@@ -1,0 +1,259 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openPool } from '@yaoji/api/store/pool';
+import type { SigningStation } from '../client.ts';
+import type { OrganisationAccess } from '../instance.ts';
+import type { Machine } from '../soak/machine.ts';
+import { Connection, enrolConnectors, signEvents, type SignedEvent } from './load.ts';
+
+// What a whole instance can carry: measured over HTTP, with every part on this machine.
+
+export const say = (line: string): void => void process.stdout.write(`${line}\n`);
+export const fixed = (value: number, digits = 1): string =>
+  value.toLocaleString('en', { maximumFractionDigits: digits });
+
+/** The value below which this share of the values lies. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+}
+
+/** A running machine, and a hospital on it whose stations are enrolled. */
+export class Bench {
+  readonly machine: Machine;
+  readonly access: OrganisationAccess;
+  readonly stations: readonly SigningStation[];
+
+  private constructor(machine: Machine, access: OrganisationAccess, stations: readonly SigningStation[]) {
+    this.machine = machine;
+    this.access = access;
+    this.stations = stations;
+  }
+
+  static async on(machine: Machine, stations: number): Promise<Bench> {
+    const access = machine.access.organisations.find(({ kind }) => kind === 'hospital')!;
+    return new Bench(machine, access, await enrolConnectors(machine.access.url, access, stations));
+  }
+
+  connect(connections?: number): Connection {
+    return new Connection(this.machine.access.url, this.access.recorder, connections);
+  }
+
+  /** Signed events, by station: `count` of them in all. */
+  sign(count: number, stations = this.stations.length): SignedEvent[][] {
+    return this.stations
+      .slice(0, stations)
+      .map((station) => signEvents(station, this.access, Math.ceil(count / stations / 2) * 2));
+  }
+
+  async pending(): Promise<number> {
+    const connection = this.connect();
+    try {
+      const { text } = await connection.send('/readyz');
+      return (JSON.parse(text) as { pending: number }).pending;
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** Resolves when nothing is pending. */
+  async drained(): Promise<void> {
+    while ((await this.pending()) > 0) await sleep(50);
+  }
+}
+
+/** Events per second that are answered with a durable commit, while the workers settle them on the same cores. */
+export async function acceptance(bench: Bench): Promise<void> {
+  say('\nEvents accepted (durable commit), /s, while they are settled on the same cores');
+  say('  clients      one per request   50 per request');
+  for (const [clients, singles, arrays] of [
+    [1, 300, 2_000],
+    [8, 1_600, 8_000],
+    [32, 3_200, 9_600],
+  ] as const) {
+    const single = await rate(bench, clients, singles, 1);
+    const many = await rate(bench, clients, arrays, 50);
+    say(
+      `  ${String(clients).padStart(7)}      ${fixed(single, 0).padStart(15)}   ${fixed(many, 0).padStart(14)}`,
+    );
+  }
+}
+
+async function rate(bench: Bench, clients: number, count: number, size: number): Promise<number> {
+  const work = bench.sign(count, clients);
+  const connections = work.map(() => bench.connect());
+  const begun = performance.now();
+  await Promise.all(
+    work.map(async (events, i) => {
+      const connection = connections[i]!;
+      for (let from = 0; from < events.length; from += size) {
+        if (size === 1) await connection.post(events[from]!);
+        else await connection.postAll(events.slice(from, from + size));
+      }
+    }),
+  );
+  const seconds = (performance.now() - begun) / 1000;
+  for (const connection of connections) connection.close();
+  await bench.drained();
+  return work.flat().length / seconds;
+}
+
+/** How long an answer and a settlement take at a steady rate, however slow the answers are. */
+export async function latency(bench: Bench, perSecond: number, seconds: number): Promise<void> {
+  const lanes = bench.sign(perSecond * seconds);
+  const connection = bench.connect(64);
+  const asking = bench.connect(16);
+  const events = lanes[0]!.flatMap((_, k) => lanes.map((lane) => lane[k]!)).slice(0, perSecond * seconds);
+  const answered: number[] = [];
+  const settled: Promise<number>[] = [];
+  const sent: Promise<void>[] = [];
+  const lasts = new Map<string, Promise<void>>();
+  const begun = performance.now();
+  for (const [i, event] of events.entries()) {
+    const due = begun + (i * 1000) / perSecond;
+    const wait = due - performance.now();
+    if (wait > 0) await sleep(wait);
+    const started = performance.now();
+    // A station says one thing after the other; the time that it waits for its own last answer counts.
+    const answer = (lasts.get(event.station) ?? Promise.resolve())
+      .then(() => connection.post(event))
+      .then(() => void answered.push(performance.now() - started));
+    lasts.set(event.station, answer);
+    sent.push(answer);
+    if (i % Math.ceil(perSecond / 10) === 0)
+      settled.push(answer.then(() => asking.settled(event)).then(() => performance.now() - started));
+  }
+  await Promise.all(sent);
+  const settlements = await Promise.all(settled);
+  connection.close();
+  asking.close();
+  await bench.drained();
+  say(`\nSingle events at ${perSecond} /s for ${seconds} s, ms`);
+  say(`  answered   p50 ${fixed(percentile(answered, 0.5))}   p99 ${fixed(percentile(answered, 0.99))}`);
+  say(
+    `  settled    p50 ${fixed(percentile(settlements, 0.5))}   p95 ${fixed(percentile(settlements, 0.95))}`,
+  );
+}
+
+/** From a kill to the next event that is settled. */
+export async function kills(bench: Bench): Promise<void> {
+  say('\nFrom a SIGKILL to the next settled entry, ms (an event is sent again until it is answered)');
+  for (const [what, kill] of [
+    ['the API', () => bench.machine.kill('api')],
+    ['the ledger', () => bench.machine.kill('ledger')],
+    ["the ledger's chaincode", () => bench.machine.kill('chaincode')],
+    ['the store', () => killStore(bench.machine.databaseUrl)],
+  ] as const) {
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const connection = bench.connect();
+      const [event] = bench.sign(2, 1)[0]!;
+      await kill();
+      const begun = performance.now();
+      while (
+        !(await connection.post(event!).then(
+          () => true,
+          () => false,
+        ))
+      )
+        await sleep(10);
+      await connection.settled(event!);
+      times.push(performance.now() - begun);
+      connection.close();
+      await bench.machine.ready();
+      await bench.drained();
+    }
+    say(`  ${what.padEnd(24)}${times.map((time) => fixed(time, 0)).join(', ')}`);
+  }
+}
+
+/** A server process that is killed takes the whole server down: PostgreSQL cannot know what it left in shared memory. */
+async function killStore(databaseUrl: string): Promise<void> {
+  const pool = openPool(databaseUrl, { max: 1, onError: () => {} });
+  try {
+    const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+    process.kill(rows[0]!.pid, 'SIGKILL');
+  } finally {
+    await pool.end();
+  }
+}
+
+/** A long outage of the ledger: events are taken meanwhile, and all of them settle behind it. */
+export async function outage(bench: Bench, count: number): Promise<void> {
+  const { machine } = bench;
+  const work = bench.sign(count);
+  const connections = work.map(() => bench.connect());
+  say(`\nThe ledger is away while ${fixed(count, 0)} events arrive; memory is the API's resident set`);
+  const before = memoryOfApi();
+  await machine.tell({ set: { refuseEndorsing: machine.profile.organisations.map(({ mspId }) => mspId) } });
+  let begun = performance.now();
+  const rates: number[] = [];
+  let taken = 0;
+  let mark = begun;
+  await Promise.all(
+    work.map(async (events, i) => {
+      for (let from = 0; from < events.length; from += 100) {
+        const some = events.slice(from, from + 100);
+        await connections[i]!.postAll(some);
+        taken += some.length;
+        if (taken < (rates.length + 1) * (count / 10)) continue;
+        rates.push((count / 10 / (performance.now() - mark)) * 1000);
+        mark = performance.now();
+      }
+    }),
+  );
+  for (const connection of connections) connection.close();
+  const [one] = bench.sign(40);
+  const lone = bench.connect();
+  const answers: number[] = [];
+  for (const event of one!) {
+    const sent = performance.now();
+    await lone.post(event);
+    answers.push(performance.now() - sent);
+  }
+  lone.close();
+  const full = memoryOfApi();
+  say(`  accepted, first and last tenth    ${fixed(rates[0]!, 0)} /s, ${fixed(rates.at(-1)!, 0)} /s`);
+  say(
+    `  one event answered with all of it ${fixed(percentile(answers, 0.5))} ms (median of ${answers.length})`,
+  );
+  await machine.tell({ clear: true });
+  begun = performance.now();
+  let left = await bench.pending();
+  let most = full;
+  const settling: string[] = [];
+  while (left > 0) {
+    await sleep(5_000);
+    const now = await bench.pending();
+    settling.push(fixed((left - now) / 5, 0));
+    left = now;
+    most = Math.max(most, memoryOfApi());
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  say(
+    `  settled                           ${fixed(count / seconds, 0)} /s (each 5 s: ${settling.join(', ')})`,
+  );
+  say(
+    `  memory before, full, most, after  ${[before, full, most, memoryOfApi()].map((mib) => fixed(mib, 0)).join(', ')} MiB`,
+  );
+}
+
+/** The resident set of the API that this process supervises, in MiB. */
+function memoryOfApi(): number {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const status = readOr(`/proc/${pid}/status`);
+    if (!status.includes(`PPid:\t${process.pid}\n`)) continue;
+    if (!readOr(`/proc/${pid}/cmdline`).includes('/api/dist/main.js')) continue;
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+  }
+  return NaN;
+}
+
+/** The text of a file of a process that may be gone by now. */
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
