@@ -1,6 +1,7 @@
 import type { Transaction } from '@hyperledger/fabric-gateway';
 import { common, gateway, peer } from '@hyperledger/fabric-protos';
 import { fromUtf8, parseCanonical, readView, type Answer } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 import type { Ledger } from './connect.ts';
 
 /** A RecordBatch transaction as its own bytes tell it: what was asked, when, and what the endorsers answered. */
@@ -60,6 +61,7 @@ export function proposeBatch(
 
 async function submit(transaction: Transaction): Promise<number> {
   const submitted = await transaction.submit();
+  failpoint('batch-ordered');
   return (await submitted.getStatus()).code;
 }
 

@@ -1,4 +1,5 @@
 import { at as keyOf, type Log } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 import { isDisagreement } from '../ledger/errors.ts';
 import { proposeBatch, VALID } from '../ledger/submit.ts';
 import { attemptsAfter, saveAttempt, stoppedLogs } from '../store/batches.ts';
@@ -29,14 +30,19 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
 
   for (let attempt = 1; ; attempt++) {
     const proposal = proposeBatch(ledger, org, after, lines);
+    failpoint('attempt-before-save');
     await saveAttempt(pool, { txId: proposal.txId, org, follows: after });
+    failpoint('attempt-after-save');
     try {
       const endorsed = await proposal.endorse();
+      failpoint('batch-endorsed');
       if (endorsed.answer.stale !== undefined)
         return await overtaken(pipeline, org, after, endorsed.answer.stale);
       // A difference is found before anything is written.
       await judgeAgain(pipeline, org, endorsed, 'endorsed');
+      failpoint('batch-judged');
       const code = await endorsed.submit();
+      failpoint('batch-answered');
       // Overtaken by a registration or by an attempt of ours that was still queued: the next turn builds it anew.
       if (code !== VALID) return false;
       await settle(pipeline, org, endorsed);

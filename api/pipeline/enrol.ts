@@ -1,4 +1,5 @@
 import { at as keyOf } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 import { register } from '../ledger/register.ts';
 import type { Principal, StationRequest } from '../service.ts';
 import type { Pipeline } from './context.ts';
@@ -12,21 +13,28 @@ export async function enrolStation(
 ): Promise<{ station: string; key: string; hosted: boolean }> {
   const hosted = key === undefined;
   const publicKey = key ?? pipeline.keys.publicKey(station);
+  if (hosted) failpoint('key-written');
   await register(pipeline.ledger, org, 'EnrolStation', { station, site, roles, key: publicKey, hosted });
+  failpoint('enrol-submitted');
   await refreshRegistry(pipeline, org, [keyOf.station(station), keyOf.member(org), keyOf.site(org, site)]);
+  failpoint('enrol-mirrored');
   return { station, key: publicKey, hosted };
 }
 
 /** Revokes a station of the principal's organisation. Repeatable. */
 export async function revokeStation(pipeline: Pipeline, { org }: Principal, station: string): Promise<void> {
   await register(pipeline.ledger, org, 'RevokeStation', station);
+  failpoint('revoke-submitted');
   await refreshRegistry(pipeline, org, [keyOf.station(station)]);
+  failpoint('revoke-mirrored');
 }
 
 /** Registers a device of the principal's organisation by its subject key. Repeatable: a device in use stays as it is. */
 export async function registerDevice(pipeline: Pipeline, { org }: Principal, device: string): Promise<void> {
   await register(pipeline.ledger, org, 'RegisterDevice', { device });
+  failpoint('device-submitted');
   const known = await pipeline.pool.query('select from world where key = $1', [keyOf.subject(device)]);
   // The mirror of a device that was used already is ahead of or behind the ledger with its batches: leave it to them.
   if (known.rowCount === 0) await refreshRegistry(pipeline, org, [keyOf.subject(device)]);
+  failpoint('device-mirrored');
 }

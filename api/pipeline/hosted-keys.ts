@@ -1,7 +1,24 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  type KeyObject,
+} from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { signedBytes, toBase64url, toLowS, type Entry, type UnsignedEntry } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 
 /** The keys of hosted stations: those whose record on the ledger says that the service holds them. */
 export interface HostedKeys {
@@ -9,6 +26,26 @@ export interface HostedKeys {
   publicKey(station: string): string;
   /** The entry with the hosted station's signature; undefined when the service holds no key of that station. */
   sign(entry: UnsignedEntry): Entry | undefined;
+}
+
+/**
+ * Puts a file under its name, whole and on the disk, unless there is one already: neither a kill nor a power failure may leave
+ * half a key, and two at once must not leave a station enrolled with a key that the other one replaced.
+ */
+function keepWhole(folder: string, name: string, content: string | Buffer): void {
+  const aside = join(folder, `.${name}.${randomUUID()}`);
+  writeFileSync(aside, content, { mode: 0o600, flag: 'wx', flush: true });
+  failpoint('key-aside');
+  try {
+    linkSync(aside, join(folder, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    unlinkSync(aside);
+  }
+  const descriptor = openSync(folder, 'r');
+  fsyncSync(descriptor);
+  closeSync(descriptor);
 }
 
 /** Keys as files of one folder, readable by this user only. Station names have been checked against path characters. */
@@ -32,9 +69,9 @@ export function hostedKeysIn(folder: string): HostedKeys {
   function make(station: string): KeyObject {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-    // wx: two requests at once must not leave a station enrolled with a key that the other one replaced.
-    writeFileSync(join(folder, `${station}.pem`), pem, { mode: 0o600, flag: 'wx' });
-    return privateKey;
+    keepWhole(folder, `${station}.pem`, pem);
+    // Another process may have been first.
+    return find(station)!;
   }
 
   return {

@@ -33,6 +33,7 @@ import {
   refuseByService,
   type PendingEvent,
 } from '../store/events.ts';
+import { failpoint } from '../failpoints.ts';
 import { saveDeviations } from '../store/deviations.ts';
 import { withTransaction, type Db } from '../store/pool.ts';
 import { readWorld } from '../store/world.ts';
@@ -116,13 +117,19 @@ export async function receive(
   if (said.length) {
     const registry = new Set(said.flatMap((item) => item.registry));
     await mirrorRegistry(pipeline, principal.org, [...registry]);
-    const judged = await withTransaction(pipeline.pool, (tx) => store(pipeline, tx, principal, said));
+    const judged = await withTransaction(pipeline.pool, async (tx) => {
+      const stored = await store(pipeline, tx, principal, said);
+      failpoint('receive-before-commit');
+      return stored;
+    });
+    failpoint('receive-after-commit');
     for (const [item, rejection] of judged) rejections.set(item, rejection);
     pipeline.nudge();
   }
   const stored = said.filter((item) => !rejections.has(item));
   if (!pipeline.failing(principal.org)) await waitForRaces(pipeline, stored);
   const receipts = await receiptsOf(pipeline.pool, stored);
+  failpoint('receive-before-answer');
   return understood.map((item) => {
     const rejection = item instanceof Rejected ? item.rejection : rejections.get(item);
     return rejection ? { rejection } : { receipt: receipts.get(nameOf(item as Said))!.receipt };

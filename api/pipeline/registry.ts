@@ -1,4 +1,5 @@
 import type { Values } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 import { readState } from '../ledger/view.ts';
 import { isUnavailable } from '../ledger/errors.ts';
 import { readWorld, writeWorld } from '../store/world.ts';
@@ -22,7 +23,10 @@ export async function mirrorRegistry(
   const missing = asked.filter((key) => known.get(key) === undefined);
   if (missing.length === 0) return;
   try {
-    await writeWorld(pool, await readState(ledger, org, missing));
+    const registry = await readState(ledger, org, missing);
+    failpoint('registry-read');
+    await writeWorld(pool, registry);
+    failpoint('registry-written');
   } catch (error) {
     if (!isUnavailable(error)) throw error;
     log({ level: 'warn', what: 'registry not read: the ledger is unreachable' });

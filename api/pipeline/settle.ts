@@ -12,6 +12,7 @@ import {
   type Values,
   type Verdict,
 } from '@yaoji/chaincode/core';
+import { failpoint } from '../failpoints.ts';
 import { findBatch, VALID, type BatchTransaction } from '../ledger/submit.ts';
 import { readState } from '../ledger/view.ts';
 import { attemptsAfter, saveBatch, stopLog } from '../store/batches.ts';
@@ -49,6 +50,7 @@ export async function judgeAgain(
   // A station may have been enrolled or revoked elsewhere: what the mirror knows of the registry is read anew, once.
   const registry = keys.filter((key) => !/^(?:subject|window|log|token)~/.test(key));
   await writeWorld(pipeline.pool, await readState(pipeline.ledger, org, registry));
+  failpoint('judge-refreshed');
   const refreshed = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
   if (refreshed) return refreshed;
   const values = await readWorld(pipeline.pool, keys);
@@ -130,8 +132,10 @@ export async function settle(pipeline: Pipeline, org: string, transaction: Batch
     );
     await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
     await writeWorld(tx, writes);
+    failpoint('settle-before-commit');
     return entries;
   });
+  failpoint('settle-after-commit');
   pipeline.decisions.announce(decided);
 }
 
@@ -140,6 +144,7 @@ export async function settleAttempt(pipeline: Pipeline, org: string, after: numb
   for (const txId of await attemptsAfter(pipeline.pool, org, after)) {
     const found = await findBatch(pipeline.ledger, org, txId);
     if (found?.code !== VALID) continue;
+    failpoint('attempt-found');
     await settle(pipeline, org, found.transaction);
     return true;
   }
@@ -148,6 +153,7 @@ export async function settleAttempt(pipeline: Pipeline, org: string, after: numb
 
 /** Stops a log and says why: nothing is written to it until a person has looked. */
 export async function stop({ pool, log }: Pipeline, org: string, { message }: LogDiffers): Promise<void> {
+  failpoint('stop-before-save');
   await stopLog(pool, org, message);
   log({ level: 'error', what: 'log stopped', org, why: message });
 }

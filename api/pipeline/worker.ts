@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoints.ts';
 import { hasPending } from '../store/queue.ts';
 import { isStoreUnavailable } from '../store/unavailable.ts';
 import { batch } from './batch.ts';
@@ -100,8 +101,11 @@ async function turn(pipeline: Pipeline, org: string): Promise<'settled' | 'idle'
       [`batch ${org}`],
     );
     if (!rows[0]!.taken) return 'nothing';
+    failpoint('turn-locked');
     try {
-      return (await batch(pipeline, org)) ? 'settled' : 'idle';
+      const settled = await batch(pipeline, org);
+      failpoint('turn-over');
+      return settled ? 'settled' : 'idle';
     } finally {
       await client.query('select pg_advisory_unlock(hashtextextended($1, 1))', [`batch ${org}`]);
     }
