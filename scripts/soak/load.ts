@@ -114,13 +114,16 @@ export class Teller {
   readonly #stations: Stations;
   readonly #tally: Tally;
   readonly #random: Random;
+  readonly #patience: AbortSignal;
   /** what this story has said so far */
   #said: Item[] = [];
 
-  constructor(stations: Stations, tally: Tally, random: Random) {
+  /** When `patience` is aborted, what has no answer or no verdict by then is waited for no longer. */
+  constructor(stations: Stations, tally: Tally, random: Random, patience: AbortSignal) {
     this.#stations = stations;
     this.#tally = tally;
     this.#random = random;
+    this.#patience = patience;
   }
 
   async tell(isOver: () => boolean): Promise<void> {
@@ -130,8 +133,8 @@ export class Teller {
         await this.#story();
         this.#tally.stories++;
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        this.#tally.wrong.push(error.message);
+        if (!(error instanceof ApiError || this.#patience.aborted)) throw error;
+        this.#tally.wrong.push(messageOf(error));
       }
     }
   }
@@ -219,6 +222,7 @@ export class Teller {
     for (;;) {
       const { outcome } = await this.#again('receipt', () => client.receipt(station, n));
       if (outcome === 'settled' || outcome === 'refused') return outcome;
+      if (this.#patience.aborted) throw new Error(`${station} ${n} has no verdict`);
       await sleep(100);
     }
   }
@@ -301,6 +305,8 @@ export class Teller {
         const { again, wrong } = this.#tally;
         if (error instanceof ApiError && error.status === 500) wrong.push(error.message);
         again.set(`${what}: ${why}`, (again.get(`${what}: ${why}`) ?? 0) + 1);
+        if (this.#patience.aborted)
+          throw new Error(`asking again does not help: ${what}: ${why}`, { cause: error });
         await sleep(this.#random.integer(50, 500));
       }
     }
@@ -352,4 +358,8 @@ function find({ told }: Version, step: string): Told {
     statement: { ...routed.statement, step: 'RX_REVOKED', payload: { reason: '换方' } },
   };
   return [...told, revoked].find(({ statement }) => statement.step === step)!;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -110,6 +110,8 @@ export async function startMachine(folder: string, pause: () => number): Promise
   };
 }
 
+const READY_WITHIN = 120_000;
+
 /** A process that is started again whenever it has ended. */
 class Kept {
   restarts = 0;
@@ -129,7 +131,9 @@ class Kept {
 
   async ready(): Promise<void> {
     // One that was killed while it started is not the one to wait for.
+    const end = Date.now() + READY_WITHIN;
     for (let current; current !== this.#current || !this.#alive;) {
+      if (Date.now() > end) throw new Error(`the ${this.#current.name} does not start any more`);
       current = this.#current;
       await current.ready.catch(() => sleep(100));
     }

@@ -4,6 +4,9 @@ import { startMachine } from './machine.ts';
 import { Random } from './random.ts';
 import { makeTrouble, planTroubles } from './trouble.ts';
 
+/** How long the stories may take to come to their ends when nothing goes wrong any more, ms. */
+const ENDS_WITHIN = 120_000;
+
 export interface SoakOptions {
   /** Where the instance keeps everything; to be empty. */
   readonly folder: string;
@@ -51,15 +54,18 @@ export async function soak({ folder, seed, ms, tellers, say }: SoakOptions): Pro
     );
     const begun = Date.now();
     let isOver = false;
+    const patience = new AbortController();
     const telling = Array.from({ length: tellers }, (_, i) =>
-      new Teller(sets[i % sets.length]!, tally, random.fork()).tell(() => isOver),
+      new Teller(sets[i % sets.length]!, tally, random.fork(), patience.signal).tell(() => isOver),
     );
     const time = (): string => ((Date.now() - begun) / 1000).toFixed(1).padStart(6);
     const everyStory = Promise.all(telling);
     await Promise.race([makeTrouble(machine, planned, (what) => say(`${time()} s  ${what}`)), everyStory]);
     isOver = true;
     say(`${time()} s  nothing goes wrong any more; the stories are told to their ends`);
+    const impatient = setTimeout(() => patience.abort(), ENDS_WITHIN);
     await everyStory;
+    clearTimeout(impatient);
     const pending = await drained(machine);
     say(`${time()} s  at rest`);
     const checked = await check(machine, tally.events);
