@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { auditStore } from './audit.ts';
 import { createKey } from './create-key.ts';
 import { verifyFiles } from './verify-files.ts';
 
@@ -42,6 +41,8 @@ program
   )
   .option('--json', 'print one JSON object per line')
   .action(async (options: { data?: string; json?: true }) => {
+    // It brings the ledger's client along, whose loading the other commands need not wait for.
+    const { auditStore } = await import('./audit.ts');
     process.exitCode = await auditStore(options);
   });
 

@@ -29,12 +29,12 @@ const IDENTITIES = `
     d.positions, d.texts,
     v.said_by, v.code, v.org as verdict_org, v.batch::text as verdict_batch,
     v.said_at = e.received_at as said_when_received, v.said_at = b.settled_at as said_when_settled,
-    p.org as pending_org, p.arrival::text as pending_arrival, p.subjects as pending_subjects,
+    to_jsonb(p) - 'station' - 'n' as pending,
     r.org as record_org, r.index::text as record_index, r.subject as record_subject, r.seq::text as record_seq,
     r.leaf as record_leaf, r.body as record_body,
     l.org as line_org, l.batch::text as line_batch, l.entry_hash as line_hash, l.code as line_code,
     l.index::text as line_index, l.leaf as line_leaf, l.subject as line_subject, l.seq::text as line_seq,
-    e.received_at > t.begun_at + interval '${SKEW}' as received_after_attempt,
+    e.received_at > coalesce(t.begun_at, now()) + interval '${SKEW}' as received_too_late,
     w.ledger as station_value
   from event e
   full join (
@@ -82,9 +82,7 @@ interface Row {
   verdict_batch: string | null;
   said_when_received: boolean | null;
   said_when_settled: boolean | null;
-  pending_org: string | null;
-  pending_arrival: string;
-  pending_subjects: string[];
+  pending: Readonly<Record<string, Json>> | null;
   record_org: string | null;
   record_index: string;
   record_subject: string;
@@ -99,7 +97,7 @@ interface Row {
   line_leaf: string;
   line_subject: string;
   line_seq: string;
-  received_after_attempt: boolean | null;
+  received_too_late: boolean | null;
   station_value: string | null;
 }
 
@@ -126,7 +124,7 @@ export async function auditEvents(
     counts.skipped += Math.max(0, n - 1 - (row.station === last.station ? last.n : 0));
     last = { station: row.station, n };
     if (row.entry !== null) counts.events++;
-    if (row.pending_org !== null) counts.pending++;
+    if (row.pending !== null) counts.pending++;
     if (row.code !== null) counts.refused++;
     await auditIdentity(row, differ);
     progress(++gone);
@@ -139,7 +137,7 @@ async function auditIdentity(row: Row, differ: Differ): Promise<void> {
   const say = (table: string, what: string): void => differ(table, key, what);
   if (row.entry === null) {
     say('event', row.line_org === null ? 'missing' : `missing: ${carrier(row)} carries it`);
-    const rest = { disclosure: row.texts, pending: row.pending_org };
+    const rest = { disclosure: row.texts, pending: row.pending };
     for (const [table, value] of Object.entries(rest)) if (value !== null) say(table, 'belongs to no event');
   } else await auditEvent(row, row as Row & EventPart, say);
   auditVerdict(row, say);
@@ -188,10 +186,10 @@ async function auditSignature({ station_value }: Row, entry: Entry, say: Say): P
   if (!(await verifyEntry(entry, key, nodeSuite))) say('event', 'entry: the signature does not hold');
 }
 
-function auditTimes({ received_after_attempt }: Row, event: EventPart, entry: Entry, say: Say): void {
+function auditTimes({ received_too_late }: Row, event: EventPart, entry: Entry, say: Say): void {
   if (event.received < Date.parse(entry.time) - 2 * SKEW_MS)
     say('event', 'received_at: before the event itself');
-  if (received_after_attempt === true) say('event', 'received_at: after it was submitted');
+  if (received_too_late === true) say('event', 'received_at: after it was submitted, or in the future');
 }
 
 function auditDisclosures({ positions, texts }: Row, event: EventPart, entry: Entry, say: Say): void {
@@ -275,18 +273,19 @@ function auditVerdict(row: Row, say: Say): void {
 function auditPending(row: Row, say: Say): void {
   if (row.entry === null) return;
   const isDecided = row.said_by !== null;
-  if (row.pending_org === null) {
+  if (row.pending === null) {
     if (!isDecided && row.line_org === null) say('pending', 'missing: the event has no verdict');
     return;
   }
   if (isDecided) say('pending', 'the event has its verdict');
-  const columns: [name: string, found: string, expected: string][] = [
-    ['org', row.pending_org, row.org!],
-    ['arrival', row.pending_arrival, row.arrival],
-    ['subjects', canonical(row.pending_subjects), canonical([row.subject, ...row.links])],
-  ];
-  for (const [name, found, expected] of columns)
-    if (found !== expected) say('pending', `${name}: not the event's`);
+  const expected: Readonly<Record<string, Json>> = {
+    org: row.org!,
+    arrival: Number(row.arrival),
+    step: row.step,
+    subjects: [row.subject, ...row.links],
+  };
+  for (const [name, found] of Object.entries(row.pending))
+    if (JSON.stringify(found) !== JSON.stringify(expected[name])) say('pending', `${name}: not the event's`);
 }
 
 function auditRecord(row: Row, say: Say): void {

@@ -49,29 +49,101 @@ export interface ExpectedLine {
   accepted?: { index: number; leaf: string; subject: string; seq: number };
 }
 
-export async function expectBatch(db: Db, batch: ExpectedBatch): Promise<void> {
-  const { org, number, lines, nodes } = batch;
-  await db.query('insert into audit_batch values ($1, $2, $3, $4, $5, $6, $7)', [
-    org,
-    number,
-    batch.txId,
-    batch.block,
-    new Date(batch.timestamp),
-    batch.entries,
-    batch.checkpoint,
-  ]);
+/** A transaction that carried a batch, whatever its code. */
+export interface ExpectedTransaction {
+  txId: string;
+  org: string;
+  follows: number;
+  code: number;
+  block: number;
+  timestamp: number;
+}
+
+/** Rows that wait to be written together: a round trip for each batch would take longer than judging it. */
+const MOST_WAITING = 2000;
+
+/** What the store must hold, as it is found. */
+export class Expectations {
+  private readonly db: Db;
+  private batches: ExpectedBatch[] = [];
+  private transactions: ExpectedTransaction[] = [];
+  private waiting = 0;
+
+  constructor(db: Db) {
+    this.db = db;
+  }
+
+  async batch(batch: ExpectedBatch): Promise<void> {
+    this.batches.push(batch);
+    await this.added(1 + batch.lines.length + batch.nodes.length);
+  }
+
+  async transaction(transaction: ExpectedTransaction): Promise<void> {
+    this.transactions.push(transaction);
+    await this.added(1);
+  }
+
+  private async added(rows: number): Promise<void> {
+    this.waiting += rows;
+    if (this.waiting >= MOST_WAITING) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const { batches, transactions } = this;
+    this.batches = [];
+    this.transactions = [];
+    this.waiting = 0;
+    await insertTransactions(this.db, transactions);
+    await insertBatches(this.db, batches);
+  }
+}
+
+async function insertTransactions(db: Db, transactions: readonly ExpectedTransaction[]): Promise<void> {
+  // Fabric gives a transaction whose id was there before a code of its own: the first one counts.
+  await db.query(
+    `insert into audit_tx
+     select * from unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::bigint[], $6::timestamptz[])
+     on conflict do nothing`,
+    [
+      transactions.map(({ txId }) => txId),
+      transactions.map(({ org }) => org),
+      transactions.map(({ follows }) => follows),
+      transactions.map(({ code }) => code),
+      transactions.map(({ block }) => block),
+      transactions.map(({ timestamp }) => new Date(timestamp)),
+    ],
+  );
+}
+
+async function insertBatches(db: Db, batches: readonly ExpectedBatch[]): Promise<void> {
+  await db.query(
+    `insert into audit_batch
+     select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[], $6::integer[], $7::text[])`,
+    [
+      batches.map(({ org }) => org),
+      batches.map(({ number }) => number),
+      batches.map(({ txId }) => txId),
+      batches.map(({ block }) => block),
+      batches.map(({ timestamp }) => new Date(timestamp)),
+      batches.map(({ entries }) => entries),
+      batches.map(({ checkpoint }) => checkpoint),
+    ],
+  );
+  const lines = batches.flatMap(({ org, number, lines: some }) =>
+    some.map((line) => ({ org, batch: number, ...line })),
+  );
   // The first verdict on a (station, n) is the one that stands: a repeated entry is refused with N_USED.
   await db.query(
     `insert into audit_line
-     select l.station, l.n, $1, $2, l.entry_hash, l.code, l.index, l.leaf, l.subject, l.seq
-     from unnest($3::text[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::bigint[])
-       with ordinality as l (station, n, entry_hash, code, index, leaf, subject, seq, position)
+     select station, n, org, batch, entry_hash, code, index, leaf, subject, seq
+     from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::bigint[])
+       with ordinality as l (station, n, org, batch, entry_hash, code, index, leaf, subject, seq, position)
      order by position on conflict do nothing`,
     [
-      org,
-      number,
       lines.map(({ station }) => station),
       lines.map(({ n }) => n),
+      lines.map(({ org }) => org),
+      lines.map(({ batch }) => batch),
       lines.map(({ entryHash }) => Buffer.from(entryHash)),
       lines.map(({ refused }) => refused ?? null),
       lines.map(({ accepted }) => accepted?.index ?? null),
@@ -80,31 +152,16 @@ export async function expectBatch(db: Db, batch: ExpectedBatch): Promise<void> {
       lines.map(({ accepted }) => accepted?.seq ?? null),
     ],
   );
+  const nodes = batches.flatMap(({ org, nodes: some }) => some.map((node) => ({ org, ...node })));
   await db.query(
-    'insert into audit_node select $1, n.* from unnest($2::smallint[], $3::bigint[], $4::bytea[]) as n',
+    'insert into audit_node select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::bytea[])',
     [
-      org,
+      nodes.map(({ org }) => org),
       nodes.map(({ at }) => at.level),
       nodes.map(({ at }) => at.index),
       nodes.map(({ hash }) => Buffer.from(hash)),
     ],
   );
-}
-
-/** A batch's transaction that some block has, whatever its code. */
-export async function expectTransaction(
-  db: Db,
-  tx: { txId: string; org: string; follows: number; code: number; block: number; timestamp: number },
-): Promise<void> {
-  // Fabric gives a transaction whose id was there before a code of its own: the first one counts.
-  await db.query('insert into audit_tx values ($1, $2, $3, $4, $5, $6) on conflict do nothing', [
-    tx.txId,
-    tx.org,
-    tx.follows,
-    tx.code,
-    tx.block,
-    new Date(tx.timestamp),
-  ]);
 }
 
 /** What stands under a key. */

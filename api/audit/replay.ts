@@ -16,7 +16,7 @@ import { VALID } from '../ledger/submit.ts';
 import type { Db } from '../store/pool.ts';
 import type { Chain, ChainTransaction } from './chain.ts';
 import { firstDifference, type Differ } from './differ.ts';
-import { expectBatch, expectTransaction, ReplayedState, type ExpectedLine } from './expected.ts';
+import { Expectations, ReplayedState, type ExpectedLine } from './expected.ts';
 
 // Goes through the ledger's blocks in their order, judges every batch anew with the same referee, signatures and all, and
 // writes down what the store must hold.
@@ -46,6 +46,7 @@ const AHEAD_OF_US = 8;
 export async function replayChain(replay: Replay): Promise<Replayed> {
   const { chain, height, progress } = replay;
   const state = new ReplayedState(replay.db);
+  const expected = new Expectations(replay.db);
   const replayed: Replayed = { ahead: new Map(), recent: new Map() };
   const coming: Promise<ChainTransaction[]>[] = [];
   for (let block = 0, asked = 0; block < height; block++) {
@@ -56,12 +57,14 @@ export async function replayChain(replay: Replay): Promise<Replayed> {
       coming.push(answer);
     }
     for (const transaction of await coming.shift()!) {
-      if (transaction.args[0] === 'RecordBatch') await goThrough(replay, replayed, state, block, transaction);
+      if (transaction.args[0] === 'RecordBatch')
+        await goThrough(replay, replayed, state, expected, block, transaction);
       else if (transaction.code === VALID) await register(replay, replayed, state, block, transaction);
     }
     await state.spillIfLarge();
     progress(block + 1);
   }
+  await expected.flush();
   await state.spill();
   return replayed;
 }
@@ -83,13 +86,14 @@ async function goThrough(
   replay: Replay,
   { ahead }: Replayed,
   state: ReplayedState,
+  expected: Expectations,
   block: number,
   transaction: ChainTransaction,
 ): Promise<void> {
-  const { db, differ } = replay;
+  const { differ } = replay;
   const { txId, org, code, timestamp, args } = transaction;
   const [, after = '', text = ''] = args;
-  await expectTransaction(db, { txId, org, follows: Number(after) || 0, code, block, timestamp });
+  await expected.transaction({ txId, org, follows: Number(after) || 0, code, block, timestamp });
   if (code !== VALID) return;
 
   const lines = text.split('\n');
@@ -108,7 +112,7 @@ async function goThrough(
   for (const { entry, i } of identified)
     if (verdicts[i]?.accepted)
       state.use([keyOf.member(org), keyOf.site(org, entry.site), keyOf.station(entry.station)]);
-  await expectBatch(db, {
+  await expected.batch({
     org,
     number: answer.batch,
     txId,

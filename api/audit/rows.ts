@@ -4,22 +4,16 @@ import type { Db } from '../store/pool.ts';
 const PAGE = 500;
 let made = 0;
 
-/** The rows of a query, a page at a time. The connection must be in a transaction, and may be used between two rows. */
-export async function* rowsOf<Row extends QueryResultRow>(
-  db: Db,
-  query: string,
-  values: unknown[] = [],
-): AsyncGenerator<Row> {
+/**
+ * The rows of a query, a page at a time. The connection must be in a transaction, whose end closes the cursor, and may be used
+ * between two rows.
+ */
+export async function* rowsOf<Row extends QueryResultRow>(db: Db, query: string): AsyncGenerator<Row> {
   const name = `audit_${++made}`;
-  await db.query(`declare ${name} no scroll cursor for ${query}`, values);
-  try {
-    for (;;) {
-      const { rows } = await db.query<Row>(`fetch ${PAGE} from ${name}`);
-      yield* rows;
-      if (rows.length < PAGE) return;
-    }
-  } finally {
-    // After a failed statement this fails as well, and would hide why.
-    await db.query(`close ${name}`).catch(() => {});
+  await db.query(`declare ${name} no scroll cursor for ${query}`);
+  for (;;) {
+    const { rows } = await db.query<Row>(`fetch ${PAGE} from ${name}`);
+    yield* rows;
+    if (rows.length < PAGE) return;
   }
 }

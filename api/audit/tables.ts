@@ -39,6 +39,7 @@ interface BatchRow {
   block: string | null;
   in_block: string | null;
   too_early: boolean | null;
+  in_future: boolean | null;
 }
 
 /** Holds every batch against the transaction of the ledger that carried it. */
@@ -48,7 +49,7 @@ export async function auditBatches(db: Db, differ: Differ): Promise<void> {
       jsonb_build_object('tx_id', b.tx_id, 'entries', b.entries::text, 'checkpoint', b.checkpoint) as found,
       jsonb_build_object('tx_id', a.tx_id, 'entries', a.entries::text, 'checkpoint', a.checkpoint) as expected,
       b.block::text as block, a.block::text as in_block,
-      b.settled_at < a.proposed_at - interval '${SKEW}' as too_early
+      b.settled_at < a.proposed_at - interval '${SKEW}' as too_early, b.settled_at > now() + interval '${SKEW}' as in_future
     from batch b full join audit_batch a using (org, number) order by org, number`;
   for await (const row of rowsOf<BatchRow>(db, query)) {
     const say = (what: string): void => differ('batch', row.key, what);
@@ -60,6 +61,7 @@ export async function auditBatches(db: Db, differ: Differ): Promise<void> {
       if (row.block !== null && row.block !== row.in_block)
         say(`block: ${row.block}, the ledger has it in ${row.in_block}`);
       if (row.too_early === true) say('settled_at: before it was proposed');
+      if (row.in_future === true) say('settled_at: in the future');
     }
   }
 }
@@ -75,6 +77,7 @@ interface AttemptRow {
   block: string | null;
   /** the last batch of its organisation that is settled */
   last: string | null;
+  is_member: boolean;
   other_time: boolean | null;
   out_of_order: boolean | null;
 }
@@ -88,8 +91,10 @@ export async function auditAttempts(db: Db, before: number, differ: Differ): Pro
     select coalesce(a.tx_id, t.tx_id) as tx_id, a.org is not null as kept, t.org is not null as known,
       a.org, a.follows::text as follows, t.org as ledger_org, t.follows::text as ledger_follows, t.block::text as block,
       (select max(number)::text from audit_batch l where l.org = a.org) as last,
+      exists (select from audit_world where key = 'member~' || a.org) as is_member,
       abs(extract(epoch from a.begun_at - t.proposed_at)) > extract(epoch from interval '${SKEW}') as other_time,
-      a.begun_at < p.settled_at - interval '${SKEW}' or a.begun_at > n.settled_at + interval '${SKEW}' as out_of_order
+      a.begun_at < p.settled_at - interval '${SKEW}'
+        or a.begun_at > coalesce(n.settled_at, now()) + interval '${SKEW}' as out_of_order
     from attempt a full join audit_tx t using (tx_id)
     left join batch p on p.org = a.org and p.number = a.follows
     left join batch n on n.org = a.org and n.number = a.follows + 1
@@ -102,6 +107,7 @@ export async function auditAttempts(db: Db, before: number, differ: Differ): Pro
       continue;
     }
     if (!/^[0-9a-f]{64}$/.test(row.tx_id)) say('tx_id: this is no transaction');
+    if (!row.is_member) say(`org: ${row.org} is no member`);
     if (row.known && row.org !== row.ledger_org) say(`org: ${row.org}, the ledger has ${row.ledger_org}`);
     if (row.known && row.follows !== row.ledger_follows)
       say(`follows: ${row.follows}, the ledger has ${row.ledger_follows}`);
