@@ -2,8 +2,12 @@ import { isIP } from 'node:net';
 
 /** What the process is told by its environment. */
 export interface Config {
-  /** the owner's connection string: migrations run with it, everything else as the role yaoji_app */
   databaseUrl: string;
+  /**
+   * The owner's connection string, for migrations only: then databaseUrl is of a login that is a member of yaoji_app and of
+   * nothing else. undefined: databaseUrl is the owner's, and everything but migrations takes on the role yaoji_app.
+   */
+  ownerUrl: string | undefined;
   /** path of the ledger's connection profile */
   ledgerProfile: string;
   /** folder of the hosted stations' keys */
@@ -32,6 +36,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   };
   const config: Config = {
     databaseUrl: needed('DATABASE_URL', 'a PostgreSQL connection string, version 15 or later'),
+    ownerUrl: env['DATABASE_OWNER_URL'] || undefined,
     ledgerProfile: needed('LEDGER_PROFILE', "the path of the ledger's connection profile (network.json)"),
     stationKeys: needed('STATION_KEYS', "a folder for the hosted stations' keys"),
     host: env['HOST'] || '127.0.0.1',

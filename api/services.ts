@@ -45,10 +45,14 @@ export async function startService(
       'this is a development ledger, where one operator holds every key: production refuses it',
     );
 
-  await migrateStore(config.databaseUrl, log);
+  await migrateStore(config.ownerUrl ?? config.databaseUrl, log);
   const onError = (error: Error): void =>
     log({ level: 'warn', what: 'store connection lost', why: error.message });
-  const pool = openPool(config.databaseUrl, { role: 'yaoji_app', max: 20, onError });
+  const pool = openPool(config.databaseUrl, {
+    ...(config.ownerUrl === undefined ? { role: 'yaoji_app' } : {}),
+    max: 20,
+    onError,
+  });
   const ledger = connectLedger(profile);
   let worker: Worker | undefined;
   const pipeline: Pipeline = {

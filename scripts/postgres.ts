@@ -112,7 +112,11 @@ async function startIn(folder: string, options: PostgresOptions): Promise<Runnin
   await endLeftover(data);
   if (major === undefined) await initialise(server, place);
   writeFor(user, join(data, 'pg_hba.conf'), 'local all all peer map=yaoji\n');
-  writeFor(user, join(data, 'pg_ident.conf'), `yaoji "${us}" yaoji\nyaoji "${us}" postgres\n`);
+  writeFor(
+    user,
+    join(data, 'pg_ident.conf'),
+    ['yaoji', 'yaoji_service', 'postgres'].map((name) => `yaoji "${us}" ${name}\n`).join(''),
+  );
 
   const { keeper, exited } = await launch(server, socket, options.disposable ? 'off' : 'on');
   keeper.unref();

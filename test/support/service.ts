@@ -428,6 +428,7 @@ export async function serveService(parts: Parts, instead: Partial<Config> = {}):
   const running = await startService(
     {
       databaseUrl: parts.databaseUrl,
+      ownerUrl: undefined,
       ledgerProfile: parts.profilePath,
       stationKeys: parts.stationKeys,
       host: '127.0.0.1',
