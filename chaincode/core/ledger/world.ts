@@ -77,7 +77,7 @@ export type Values = ReadonlyMap<string, string | undefined>;
  */
 export class World {
   private readonly before: Values;
-  private readonly written = new Map<string, string>();
+  private readonly written = new Set<string>();
   private readonly parsed = new Map<string, unknown>();
 
   constructor(before: Values) {
@@ -87,20 +87,21 @@ export class World {
   /** The value under a key that was read before; never change what it gives. Throws for a key that was not read. */
   get<T>(key: string): T | undefined {
     if (!this.parsed.has(key)) {
-      const text = this.written.get(key) ?? this.before.get(key);
+      const text = this.before.get(key);
       if (text === undefined && !this.before.has(key)) throw new Error(`invariant: ${key} was not read`);
       this.parsed.set(key, text === undefined ? undefined : parseCanonical(text));
     }
     return this.parsed.get(key) as T | undefined;
   }
 
+  /** The value is not to be changed after. */
   put(key: string, value: object): void {
-    this.written.set(key, canonical(value));
+    this.written.add(key);
     this.parsed.set(key, value);
   }
 
   /** What was written, sorted by key: the order of a map must never reach a read-write set. */
   writes(): [key: string, value: string][] {
-    return [...this.written].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...this.written].sort().map((key) => [key, canonical(this.parsed.get(key))]);
   }
 }
