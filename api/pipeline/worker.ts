@@ -8,7 +8,7 @@ import { LogDiffers, stop } from './settle.ts';
 // One loop per organisation. A nudge wakes it at once; without one it looks now and then, since another process of this
 // service may have stored something, or a held entry may have become ready.
 const LOOK_EVERY = 500;
-const MOST_BACK_OFF = 5_000;
+const MOST_BACK_OFF = 2_000;
 
 export interface Worker {
   nudge(): void;

@@ -35,9 +35,10 @@ describe('the API killed with SIGKILL under traffic', function () {
   let told = 0;
   let killed = 0;
   let startedFor = 0;
-  const begun = Date.now();
+  let begun = 0;
 
   before(async () => {
+    begun = Date.now();
     database = await freshDatabase();
     world = await startKillable(database.url);
     longTale = new Tale(world.stations);
