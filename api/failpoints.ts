@@ -13,10 +13,10 @@ export const FAILPOINTS = {
   'turn-locked': "a worker holds its organisation's lock and has done nothing yet",
   'turn-over': "a worker is done and still holds its organisation's lock",
 
-  'attempt-before-save': 'a batch is proposed, and its transaction id is not stored yet',
-  'attempt-after-save': "the transaction's id is stored, and nothing was sent to the ledger",
   'batch-endorsed': 'the endorsers have judged the batch, and the service has not judged it again',
-  'batch-judged': 'the service agrees with the endorsers, and nothing was submitted',
+  'batch-judged': 'the service agrees with the endorsers, and nothing is stored of it',
+  'attempt-before-save': "the batch's transaction id is about to be stored",
+  'attempt-after-save': "the transaction's id is stored, and nothing was submitted",
   'batch-ordered': 'the transaction is ordered, and its validation code is not known yet',
   'batch-answered': 'the validation code is known, and nothing is settled',
   'attempt-found': "an earlier attempt's transaction is found to be valid, and not settled yet",

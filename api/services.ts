@@ -8,7 +8,7 @@ import { Decisions, type Pipeline } from './pipeline/context.ts';
 import { enrolStation, registerDevice, revokeStation } from './pipeline/enrol.ts';
 import { hostedKeysIn } from './pipeline/hosted-keys.ts';
 import { packagePage } from './pipeline/page.ts';
-import { prove } from './pipeline/prove.ts';
+import { prove, recentViews } from './pipeline/prove.ts';
 import { receiptsOf } from './pipeline/receipts.ts';
 import { receive } from './pipeline/receive.ts';
 import { startWorker, type Worker } from './pipeline/worker.ts';
@@ -61,7 +61,9 @@ export async function startService(
     keys: hostedKeysIn(config.stationKeys),
     decisions: new Decisions(),
     now: Date.now,
-    nudge: () => worker?.nudge(),
+    mirrored: new Set(),
+    views: recentViews(Date.now),
+    nudge: (org) => worker?.nudge(org),
     failing: (org) => worker?.failing(org) ?? false,
     log,
   };

@@ -30,9 +30,6 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
 
   for (let attempt = 1; ; attempt++) {
     const proposal = proposeBatch(ledger, org, after, lines);
-    failpoint('attempt-before-save');
-    await saveAttempt(pool, { txId: proposal.txId, org, follows: after });
-    failpoint('attempt-after-save');
     try {
       const endorsed = await proposal.endorse();
       failpoint('batch-endorsed');
@@ -41,6 +38,10 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
       // A difference is found before anything is written.
       await judgeAgain(pipeline, org, endorsed, 'endorsed');
       failpoint('batch-judged');
+      // Not before: in a long outage of the ledger there would be thousands of attempts to ask about behind it.
+      failpoint('attempt-before-save');
+      await saveAttempt(pool, { txId: proposal.txId, org, follows: after });
+      failpoint('attempt-after-save');
       const code = await endorsed.submit();
       failpoint('batch-answered');
       // Overtaken by a registration or by an attempt of ours that was still queued: the next turn builds it anew.

@@ -4,6 +4,8 @@ import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import type { Suite } from '@yaoji/chaincode/core';
 import type { Ledger } from '../ledger/connect.ts';
 import type { HostedKeys } from './hosted-keys.ts';
+import type { BoxViews } from './prove.ts';
+import type { ShortMemory } from './short-memory.ts';
 
 /** What the pipeline's stages work with. */
 export interface Pipeline {
@@ -11,10 +13,13 @@ export interface Pipeline {
   ledger: Ledger;
   keys: HostedKeys;
   decisions: Decisions;
+  views: ShortMemory<BoxViews | undefined>;
+  /** the keys of the ledger's registry that the mirror is known to hold: none is ever removed */
+  mirrored: Set<string>;
   /** the service's clock, ms since the epoch */
   now: () => number;
-  /** tells the workers that something may be ready to be written */
-  nudge: () => void;
+  /** tells an organisation's worker that something may be ready to be written */
+  nudge: (org: string) => void;
   /** whether the last try to reach an organisation's ledger failed: then no verdict is to be waited for */
   failing: (org: string) => boolean;
   log: (event: { level: 'info' | 'warn' | 'error'; what: string; [detail: string]: unknown }) => void;

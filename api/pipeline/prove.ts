@@ -23,9 +23,23 @@ import { readTrail, type TrailRecord } from '../store/trails.ts';
 import { parsedValue, readWorld } from '../store/world.ts';
 import { LedgerUnavailable } from '../service.ts';
 import type { Pipeline } from './context.ts';
+import { ShortMemory } from './short-memory.ts';
 
 // The ledger may be a batch ahead of the store: what it shows is then not settled here yet, but soon is.
 const TRIES = 20;
+
+/** What the consortium signed about a box. */
+export interface BoxViews {
+  heads: TakenView;
+  logs: TakenView;
+}
+
+/**
+ * Views that were taken in the last seconds, by the heads that they show: a shared QR must not make the consortium endorse all
+ * day. They say when they were taken.
+ */
+export const recentViews = (now: () => number): ShortMemory<BoxViews | undefined> =>
+  new ShortMemory(5_000, 200, now);
 
 interface Trail {
   subject: string;
@@ -50,8 +64,8 @@ export async function boxTrails({ pool }: Pipeline, box: string): Promise<Trail[
 }
 
 /**
- * Everything needed to verify the box of a token offline, as far as this reader may see it, with views taken now. undefined:
- * no such box. Throws LedgerUnavailable.
+ * Everything needed to verify the box of a token offline, as far as this reader may see it, with views of this moment, or of
+ * the last seconds where its trails have not grown since. undefined: no such box. Throws LedgerUnavailable.
  */
 export async function prove(pipeline: Pipeline, token: string, reader: Reader): Promise<Bundle | undefined> {
   const box = await packageOf(pipeline, token);
@@ -77,10 +91,14 @@ async function assemble(
 ): Promise<Bundle | undefined> {
   const trails = await boxTrails(pipeline, box);
   const org = trails[1]!.records[0]!.record.entry.org;
-  const heads = await takeView(pipeline.ledger, org, headKeys(trails, token));
-  if (!trails.every((trail) => endsAsViewed(trail, heads))) return undefined;
-  const orgs = trails.map(({ records }) => records.at(-1)!.record.entry.org);
-  const logs = await takeView(pipeline.ledger, org, [...new Set(orgs.map(keyOf.log))].sort());
+  // Named by the heads: a record that is settled meanwhile makes another name.
+  const name = trails.map(({ subject, records }) => `${subject} ${records.at(-1)!.leaf}`).join(' ');
+  const taken = await pipeline.views.get(name, () => takeViews(pipeline, org, trails, token));
+  if (!taken) {
+    pipeline.views.forget(name);
+    return undefined;
+  }
+  const { heads, logs } = taken;
 
   const proved: Bundle['trails'] = [];
   for (const { subject, records } of trails) {
@@ -101,6 +119,20 @@ async function assemble(
     trails: proved,
     views: { heads: toBase64url(heads.payload), logs: toBase64url(logs.payload) },
   };
+}
+
+/** The heads as they are viewed, and the logs as they are viewed after; undefined while the store is behind the ledger. */
+async function takeViews(
+  { ledger }: Pipeline,
+  org: string,
+  trails: readonly Trail[],
+  token: string,
+): Promise<BoxViews | undefined> {
+  const heads = await takeView(ledger, org, headKeys(trails, token));
+  if (!trails.every((trail) => endsAsViewed(trail, heads))) return undefined;
+  const orgs = trails.map(({ records }) => records.at(-1)!.record.entry.org);
+  const logs = await takeView(ledger, org, [...new Set(orgs.map(keyOf.log))].sort());
+  return { heads, logs };
 }
 
 /** The heads, the token, and whoever signed: stations, and the members and sites that they belong to. */

@@ -19,15 +19,15 @@ export async function receiptsOf(
 ): Promise<Map<string, { org: string; receipt: Receipt }>> {
   if (identities.length === 0) return new Map();
   const statuses = await eventStatuses(db, identities);
-  const undecided = statuses.filter(({ said_by }) => said_by === null);
+  const takers = statuses.filter(({ said_by, step }) => said_by === null && step === 'COURIER_ACCEPTED');
   const boxes = await readWorld(
     db,
-    undecided.map(({ subject }) => keyOf.subject(subject)),
+    takers.map(({ subject }) => keyOf.subject(subject)),
   );
   return new Map(
     statuses.map((status) => {
       const held =
-        status.said_by === null &&
+        takers.includes(status) &&
         awaitsGiver(entryOf(status), parsedValue<Subject>(boxes, keyOf.subject(status.subject)));
       return [`${status.station} ${status.n}`, { org: status.org, receipt: toReceipt(status, held) }];
     }),

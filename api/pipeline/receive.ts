@@ -124,7 +124,7 @@ export async function receive(
     });
     failpoint('receive-after-commit');
     for (const [item, rejection] of judged) rejections.set(item, rejection);
-    pipeline.nudge();
+    pipeline.nudge(principal.org);
   }
   const stored = said.filter((item) => !rejections.has(item));
   if (!pipeline.failing(principal.org)) await waitForRaces(pipeline, stored);

@@ -14,13 +14,15 @@ const REGISTERED = /^(?:member|site|station)~/;
  * nothing: scanning goes on with what is known.
  */
 export async function mirrorRegistry(
-  { pool, ledger, log }: Pipeline,
+  { pool, ledger, mirrored, log }: Pipeline,
   org: string,
   keys: readonly string[],
 ): Promise<void> {
-  const asked = keys.filter((key) => REGISTERED.test(key));
+  const asked = keys.filter((key) => REGISTERED.test(key) && !mirrored.has(key));
+  if (asked.length === 0) return;
   const known = await readWorld(pool, asked);
-  const missing = asked.filter((key) => known.get(key) === undefined);
+  for (const key of asked) if (known.get(key) !== undefined) mirrored.add(key);
+  const missing = asked.filter((key) => !mirrored.has(key));
   if (missing.length === 0) return;
   try {
     const registry = await readState(ledger, org, missing);

@@ -11,7 +11,8 @@ const LOOK_EVERY = 500;
 const MOST_BACK_OFF = 2_000;
 
 export interface Worker {
-  nudge(): void;
+  /** wakes the loop of this organisation, or of all */
+  nudge(org?: string): void;
   /** ends after the batch under way */
   stop(): Promise<void>;
   /** ms since the epoch of the last time the ledger answered; 0: not yet */
@@ -68,8 +69,9 @@ export function startWorker(pipeline: Pipeline): Worker {
     }
   }
 
-  function nudge(): void {
+  function nudge(org?: string): void {
     for (const { mspId } of pipeline.ledger.profile.organisations) {
+      if (org !== undefined && org !== mspId) continue;
       woken.add(mspId);
       wakers.get(mspId)?.();
     }

@@ -3,6 +3,7 @@ import type { Db } from './pool.ts';
 
 /** What the mirror holds under these keys; every key is in the answer, undefined where there is nothing. */
 export async function readWorld(db: Db, keys: readonly string[]): Promise<Map<string, string | undefined>> {
+  if (keys.length === 0) return new Map();
   const { rows } = await db.query<{ key: string; value: string }>(
     'select key, value from world where key = any($1)',
     [keys],

@@ -17,6 +17,7 @@ import { Decisions, type Pipeline } from '@yaoji/api/pipeline/context';
 import { enrolStation, registerDevice } from '@yaoji/api/pipeline/enrol';
 import { hostedKeysIn } from '@yaoji/api/pipeline/hosted-keys';
 import { receive } from '@yaoji/api/pipeline/receive';
+import { recentViews } from '@yaoji/api/pipeline/prove';
 import { receiptsOf } from '@yaoji/api/pipeline/receipts';
 import type { Principal, Receipt } from '@yaoji/api/service';
 import { startService, type RunningService } from '@yaoji/api/services';
@@ -143,6 +144,8 @@ export async function startParts(): Promise<Started> {
     ledger,
     keys: hostedKeysIn(stationKeys),
     decisions: new Impatient(),
+    mirrored: new Set(),
+    views: recentViews(Date.now),
     now: Date.now,
     nudge: () => {},
     failing: () => false,
@@ -472,7 +475,7 @@ export async function serveService(parts: Parts, instead: Partial<Config> = {}):
 
 /** Where a batch is on its way to the ledger. */
 export type Moment =
-  | 'proposed' // its id is stored, nothing was sent
+  | 'proposed' // nothing was sent
   | 'endorsed' // the endorsers have judged, we have not
   | 'submitted' // we have judged as well, nothing is written yet
   | 'ordered'; // the ledger has decided, and nobody here knows yet
