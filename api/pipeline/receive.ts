@@ -47,6 +47,8 @@ import { mirrorRegistry } from './registry.ts';
 
 /** How long a step that decides a race waits for its verdict before the caller is told "verdict pending", ms. */
 const WAIT = 4_000;
+/** How often it looks meanwhile whether another process has settled it, ms. */
+const LOOK_EVERY = 1_000;
 
 /** Refusals after which nothing is stored and the number stays free: malformed, badly signed or impossible. */
 const NOT_STORED: ReadonlySet<Refusal> = new Set([
@@ -136,13 +138,25 @@ export async function receive(
   });
 }
 
-async function waitForRaces({ pool, decisions }: Pipeline, stored: readonly Said[]): Promise<void> {
+async function waitForRaces({ pool, decisions, log }: Pipeline, stored: readonly Said[]): Promise<void> {
   const racing = stored.filter(({ step }) => RULES[step]?.waits);
   if (racing.length === 0) return;
   const waits = racing.map((item) => decisions.wait(item, WAIT));
   // The verdict may have been announced before we listened; a held one will not come in time.
-  const receipts = await receiptsOf(pool, racing);
-  await Promise.all(waits.filter((_, i) => receipts.get(nameOf(racing[i]!))!.receipt.outcome === 'pending'));
+  const undecided = async (): Promise<boolean[]> => {
+    const receipts = await receiptsOf(pool, racing);
+    return racing.map((item) => receipts.get(nameOf(item))!.receipt.outcome === 'pending');
+  };
+  const pending = await undecided();
+  // Another process of this service may settle it, and announces it to its own callers only.
+  const looking = setInterval(() => {
+    undecided().then(
+      (still) => decisions.announce(racing.filter((_, i) => !still[i])),
+      (error: Error) => log({ level: 'warn', what: 'verdict not looked up', why: error.message }),
+    );
+  }, LOOK_EVERY);
+  await Promise.all(waits.filter((_, i) => pending[i]));
+  clearInterval(looking);
 }
 
 // ── Understanding ──────────────────────────────────────────────────────────────────────────────────────────────────

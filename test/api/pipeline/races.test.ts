@@ -96,6 +96,16 @@ describe('races', function () {
       expect(revoked!.receipt).to.include({ outcome: 'refused', code: 'TOO_LATE_ACCEPTED' });
     });
 
+    it('a step that decides a race is answered as soon as any process has its verdict', async () => {
+      const telling = new Telling(parts());
+      await settled(working[0]!, parts(), telling.routed());
+      const idle = parts().pipeline({ decisions: new Decisions() });
+      const before = Date.now();
+      const [accepted] = await post(idle, parts(), [telling.say('RX_ACCEPTED')]);
+      expect(accepted!.receipt?.outcome).to.equal('settled');
+      expect(Date.now() - before).to.be.below(3_000);
+    });
+
     it('organisations never fight over one box: every transaction is valid at its first attempt', async () => {
       codes.length = 0;
       const tellings = [0, 1, 2].map(() => new Telling(parts()));
