@@ -40,6 +40,7 @@ function ask(
   message.setPayload(payload);
   message.setTxid(stub.getTxID());
   message.setChannelId(stub.getChannelID());
+  // oxlint-disable-next-line no-underscore-dangle -- the library's own name
   return (stub as unknown as { handler: Handler }).handler._askPeerAndListen(message, 'Grouped');
 }
 

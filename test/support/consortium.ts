@@ -369,6 +369,3 @@ export const given = (...acts: (Act | readonly Act[])[]) => ({
   }),
 });
 
-/** A member's kind is fixed by its roles; for tests that go through all of them. */
-export const rolesOf = (kind: Kind): Role[] =>
-  (Object.keys(ROLES) as Role[]).filter((role) => ROLES[role] === kind);

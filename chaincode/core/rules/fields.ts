@@ -55,7 +55,6 @@ export const plan = z.strictObject({
 });
 export const mode = oneOf('SELF', 'COURIER', 'WARD');
 export const stage = oneOf('FIRST', 'SECOND');
-export const ml = int(0, 200_000);
 export const tempDeciC = int(-100, 1500);
 export const herbRefs = list(id, 1, 60);
 export const bags = int(1, 400);
