@@ -12,7 +12,6 @@ import {
   parseMinute,
   readLines,
   refereeBatch,
-  ROLES,
   RULES,
   signedBytes,
   toBase64url,
