@@ -695,6 +695,15 @@ describe('the audit of a store', function () {
       expect(after.summary.ahead).to.deep.equal({});
     });
 
+    it('finds no difference in a whole story, from the prescription to the doorstep', async () => {
+      const whole = new Telling(parts);
+      await withDevice(pipeline, parts, whole);
+      await settled(pipeline, parts, whole.before());
+      const { differences, summary } = await audited();
+      expect(differences).to.deep.equal([]);
+      expect(summary.records).to.be.greaterThan(whole.told.length);
+    });
+
     it('gives a registration under way the time to reach the mirror, and names it when it does not', async () => {
       const org = 'HospitalMSP';
       const { signer } = await enrol(pipeline, parts.principal(org, 'registrar'), 'short-lived', [
