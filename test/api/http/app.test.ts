@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Health } from '@yaoji/api/service';
+import { QueueFull, StoreUnavailable, type Health, type Service } from '@yaoji/api/service';
 import { PROBLEM_TITLES } from '@yaoji/web/words/problems';
-import { bodyOf, fakeService, RECORDER, serve, settled, TOKEN, type Served } from './served.ts';
+import { bodyOf, fakeService, RECORDER, serve, settled, TOKEN, trust, type Served } from './served.ts';
 
 const health: Health = { store: true, ledger: true, pending: 0, stopped: [] };
 
@@ -213,6 +213,46 @@ describe('limits', () => {
       Array.from({ length: 20 }, () => served.post('/v1/events', {}, { key: RECORDER })),
     );
     expect(all.map(({ status }) => status)).to.deep.equal(Array.from({ length: 20 }, () => 200));
+    await served.close();
+  });
+
+  it('tell callers of a full queue and of a store that is out to come again', async () => {
+    for (const [error, code] of [
+      [new QueueFull(), 'QUEUE_FULL'],
+      [new StoreUnavailable(), 'STORE_UNAVAILABLE'],
+    ] as const) {
+      const served = await serve(fakeService({ receive: () => Promise.reject(error) }));
+      const response = await served.post('/v1/events', {}, { key: RECORDER });
+      expect(response.status).to.equal(503);
+      expect(response.headers.get('retry-after')).to.equal('5');
+      expect(await bodyOf(response)).to.include({ code });
+      await served.close();
+    }
+  });
+
+  it('bound how many requests with events are under way, and nothing else', async () => {
+    const waiting: (() => void)[] = [];
+    const slow: Service['receive'] = async (_principal, items) => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return items.map(() => ({ receipt: settled }));
+    };
+    const served = await serve(fakeService({ receive: slow, trust: () => trust }), {
+      limits: { inFlight: 3 },
+    });
+    const post = (): Promise<Response> => served.post('/v1/events', {}, { key: RECORDER });
+    const taken = [post(), post(), post()];
+    while (waiting.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    const refused = await post();
+    expect(refused.status).to.equal(429);
+    expect(refused.headers.get('retry-after')).to.equal('1');
+    expect(await bodyOf(refused)).to.include({ code: 'TOO_MANY_REQUESTS' });
+    expect((await served.call('/trust.json')).status).to.equal(200);
+    for (const answer of waiting.splice(0)) answer();
+    for (const response of await Promise.all(taken)) expect(response.status).to.equal(200);
+    const next = post();
+    while (waiting.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    waiting[0]!();
+    expect((await next).status).to.equal(200);
     await served.close();
   });
 
