@@ -367,4 +367,3 @@ export const given = (...acts: (Act | readonly Act[])[]) => ({
     },
   }),
 });
-
