@@ -9,7 +9,10 @@ import { startService } from './services.ts';
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   // stdout carries the ready line only.
-  const logger = pino({ base: null }, pino.destination(2));
+  // Written every so often: a line for each request at once would cost as much as a statement.
+  const destination = pino.destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 500 });
+  process.once('exit', () => destination.flushSync());
+  const logger = pino({ base: null }, destination);
   let address = '';
   const { service, stop } = await startService(
     config,
