@@ -9,10 +9,7 @@ import { startService } from './services.ts';
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   // stdout carries the ready line only.
-  // Written every so often: a line for each request at once would cost as much as a statement.
-  const destination = pino.destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: 500 });
-  process.once('exit', () => destination.flushSync());
-  const logger = pino({ base: null }, destination);
+  const logger = pino({ base: null }, pino.destination(2));
   let address = '';
   const { service, stop } = await startService(
     config,

@@ -36,7 +36,6 @@ import {
 import { failpoint } from '../failpoints.ts';
 import { saveDeviations } from '../store/deviations.ts';
 import { withTransaction, type Db } from '../store/pool.ts';
-import { isStoreUnavailable } from '../store/unavailable.ts';
 import { readWorld } from '../store/world.ts';
 import { schemaFaults } from '../schema-faults.ts';
 import type { ItemAnswer, Principal, Rejection } from '../service.ts';
@@ -45,15 +44,11 @@ import { openInspection } from './deviations.ts';
 import { awaitsGiver, giversFirst } from './hold.ts';
 import { receiptsOf } from './receipts.ts';
 import { mirrorRegistry } from './registry.ts';
-import { Together } from './together.ts';
 
 /** How long a step that decides a race waits for its verdict before the caller is told "verdict pending", ms. */
 const WAIT = 4_000;
 /** How often it looks meanwhile whether another process has settled it, ms. */
 const LOOK_EVERY = 1_000;
-
-/** Events of several requests that are stored together. */
-const MOST_TOGETHER = 200;
 
 /** Refusals after which nothing is stored and the number stays free: malformed, badly signed or impossible. */
 const NOT_STORED: ReadonlySet<Refusal> = new Set([
@@ -102,7 +97,7 @@ class Rejected extends Error {
 }
 
 /**
- * Stores what can be stored of these items in one transaction, which may hold others', and answers each, in order. What an item says is judged
+ * Stores what can be stored of these items in one transaction and answers each, in order. What an item says is judged
  * against the settled and the pending state before it is stored; an illegal one is stored with its code. Steps that decide a
  * race are answered after their verdict, or after some seconds.
  */
@@ -120,48 +115,32 @@ export async function receive(
     }
   });
   const said = understood.flatMap((item) => (item instanceof Rejected ? [] : [item]));
-  const answers = said.length ? await stored(pipeline, principal, said) : new Map<Said, ItemAnswer>();
+  const rejections = new Map<Said, Rejection>();
+  if (said.length) {
+    const registry = new Set(said.flatMap((item) => item.registry));
+    await mirrorRegistry(pipeline, principal.org, [...registry]);
+    const judged = await withTransaction(pipeline.pool, async (tx) => {
+      const stored = await store(pipeline, tx, principal, said);
+      failpoint('receive-before-commit');
+      return stored;
+    });
+    failpoint('receive-after-commit');
+    for (const [item, rejection] of judged) rejections.set(item, rejection);
+    pipeline.nudge(principal.org);
+  }
+  const stored = said.filter((item) => !rejections.has(item));
+  if (!pipeline.failing(principal.org)) await waitForRaces(pipeline, stored);
+  const receipts = await receiptsOf(pipeline.pool, stored);
   failpoint('receive-before-answer');
-  return understood.map((item) =>
-    item instanceof Rejected ? { rejection: item.rejection } : answers.get(item)!,
-  );
+  return understood.map((item) => {
+    const rejection = item instanceof Rejected ? item.rejection : rejections.get(item);
+    return rejection ? { rejection } : { receipt: receipts.get(nameOf(item as Said))!.receipt };
+  });
 }
 
-async function stored(
-  pipeline: Pipeline,
-  principal: Principal,
-  said: readonly Said[],
-): Promise<Map<Said, ItemAnswer>> {
-  const registry = new Set(said.flatMap((item) => item.registry));
-  await mirrorRegistry(pipeline, principal.org, [...registry]);
-  const answers = await storing(pipeline, principal).do(said);
-  pipeline.nudge(principal.org);
-  const racing = said.filter((item) => RULES[item.step]?.waits && answers.get(item)!.receipt);
-  if (racing.length === 0 || pipeline.failing(principal.org)) return answers;
-  await waitForRaces(pipeline, racing);
-  return new Map([...answers, ...(await answersOf(pipeline, racing, new Map()))]);
-}
-
-/** What is said of each of these items: why it was not stored, or what became of it. */
-async function answersOf(
-  { pool }: Pipeline,
-  said: readonly Said[],
-  rejections: ReadonlyMap<Said, Rejection>,
-): Promise<Map<Said, ItemAnswer>> {
-  const receipts = await receiptsOf(
-    pool,
-    said.filter((item) => !rejections.has(item)),
-  );
-  return new Map(
-    said.map((item) => {
-      const rejection = rejections.get(item);
-      return [item, rejection ? { rejection } : { receipt: receipts.get(nameOf(item))!.receipt }];
-    }),
-  );
-}
-
-/** Waits for the verdicts on these events, some seconds at most. */
-async function waitForRaces({ pool, decisions, log }: Pipeline, racing: readonly Said[]): Promise<void> {
+async function waitForRaces({ pool, decisions, log }: Pipeline, stored: readonly Said[]): Promise<void> {
+  const racing = stored.filter(({ step }) => RULES[step]?.waits);
+  if (racing.length === 0) return;
   const waits = racing.map((item) => decisions.wait(item, WAIT));
   // The verdict may have been announced before we listened; a held one will not come in time.
   const undecided = async (): Promise<boolean[]> => {
@@ -318,33 +297,6 @@ function checkPayload(rule: Rule, payload: Readonly<Record<string, Json>>, place
 function malformed(error: z.core.$ZodError, value: unknown, placeOf: PlaceOf): Rejected {
   const { code, path, message } = schemaFaults(error, value)[0]!;
   return new Rejected(code, placeOf(path), message);
-}
-
-type Storing = Together<Said, Map<Said, ItemAnswer>>;
-const storings = new WeakMap<Pipeline, Map<string, Storing>>();
-
-/** A pipeline's one place where the events of a site are stored, so that many small requests share a transaction. */
-function storing(pipeline: Pipeline, principal: Principal): Storing {
-  const sites = storings.get(pipeline) ?? new Map<string, Storing>();
-  storings.set(pipeline, sites);
-  const name = `${principal.org} ${principal.site}`;
-  const found = sites.get(name);
-  if (found) return found;
-  const made: Storing = new Together(
-    async (said) => {
-      const judged = await withTransaction(pipeline.pool, async (tx) => {
-        const rejections = await store(pipeline, tx, principal, said);
-        failpoint('receive-before-commit');
-        return rejections;
-      });
-      failpoint('receive-after-commit');
-      return answersOf(pipeline, said, judged);
-    },
-    MOST_TOGETHER,
-    isStoreUnavailable,
-  );
-  sites.set(name, made);
-  return made;
 }
 
 // ── Judging and storing ────────────────────────────────────────────────────────────────────────────────────────────
