@@ -1,4 +1,5 @@
 import type { SchemaFault } from './schema-faults.ts';
+import type { PackagePage } from '@yaoji/web/page';
 import type { Bundle, Json, Kind, Mark, Reader, Refusal, Role, Trust } from '@yaoji/chaincode/core';
 
 // What the HTTP side asks of the rest: every verb it may call, and what it gets back.
@@ -76,24 +77,6 @@ export class LedgerUnavailable extends Error {}
 export class StoreUnavailable extends Error {}
 /** So many events have no verdict that no more are taken for now. Nothing was stored. */
 export class QueueFull extends Error {}
-
-/** What the server-rendered page of a box says: nothing that a stranger with the token may not see. */
-export interface PackagePage {
-  token: string;
-  /** the package's phase as the store knows it */
-  phase: string;
-  centre: { zh: string; en: string };
-  /** who has custody */
-  custodian: { zh: string; en: string };
-  bags: number;
-  sealNo?: string;
-  /** a minute of UTC */
-  bestBefore?: string;
-  /** oldest first */
-  steps: { step: string; time: string; org: { zh: string; en: string }; open: { [name: string]: Json } }[];
-  /** events about the box or its fulfilment that have no verdict yet */
-  unsettled: number;
-}
 
 export interface Health {
   /** the store answers, migrations are in place */

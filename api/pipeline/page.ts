@@ -6,7 +6,7 @@ import {
   type State,
   type Subject,
 } from '@yaoji/chaincode/core';
-import type { PackagePage } from '../service.ts';
+import type { PackagePage } from '@yaoji/web/page';
 import { pendingAbout } from '../store/events.ts';
 import type { TrailRecord } from '../store/trails.ts';
 import { parsedValue, readWorld } from '../store/world.ts';

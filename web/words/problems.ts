@@ -1,13 +1,8 @@
 import { REFUSALS, type Refusal } from '@yaoji/chaincode/core';
+import type { Words } from './page.ts';
 
 // What went wrong, in Chinese and English, by code. Codes are part of every answer and are kept for ever. The English of a
 // refusal is core's; its Chinese stands here, and a refusal without one does not compile.
-
-/** A sentence in both languages. */
-export interface Words {
-  zh: string;
-  en: string;
-}
 
 const REFUSALS_ZH: Readonly<Record<Refusal, string>> = {
   ENTRY_MALFORMED: '记录格式不正确，或内容与该步骤不符',

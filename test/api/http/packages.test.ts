@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { LedgerUnavailable, type PackagePage } from '@yaoji/api/service';
+import { LedgerUnavailable } from '@yaoji/api/service';
+import type { PackagePage } from '@yaoji/web/page';
 import type { Reader } from '@yaoji/chaincode/core';
 import { create } from 'qrcode';
 import {
