@@ -1,4 +1,3 @@
-import type { Values } from '@yaoji/chaincode/core';
 import { failpoint } from '../failpoints.ts';
 import { readState } from '../ledger/view.ts';
 import { isUnavailable } from '../ledger/errors.ts';
@@ -40,8 +39,6 @@ export async function refreshRegistry(
   { pool, ledger }: Pipeline,
   org: string,
   keys: readonly string[],
-): Promise<Values> {
-  const values = await readState(ledger, org, keys);
-  await writeWorld(pool, values);
-  return values;
+): Promise<void> {
+  await writeWorld(pool, await readState(ledger, org, keys));
 }

@@ -14,12 +14,12 @@ import {
 } from '@yaoji/chaincode/core';
 import { failpoint } from '../failpoints.ts';
 import { findBatch, VALID, type BatchTransaction } from '../ledger/submit.ts';
-import { readState } from '../ledger/view.ts';
 import { attemptsAfter, saveBatch, stopLog } from '../store/batches.ts';
 import { lockNames } from '../store/events.ts';
 import { withTransaction } from '../store/pool.ts';
 import { parsedValue, readWorld, writeWorld } from '../store/world.ts';
 import { trusting, type Pipeline } from './context.ts';
+import { refreshRegistry } from './registry.ts';
 
 /** The ledger's answer and our own recomputation differ, or the ledger has batches that are not ours: the log stops. */
 export class LogDiffers extends Error {}
@@ -49,11 +49,11 @@ export async function judgeAgain(
   if (mirrored) return mirrored;
   // A station may have been enrolled or revoked elsewhere: what the mirror knows of the registry is read anew, once.
   const registry = keys.filter((key) => !/^(?:subject|window|log|token)~/.test(key));
-  await writeWorld(pipeline.pool, await readState(pipeline.ledger, org, registry));
+  await refreshRegistry(pipeline, org, registry);
   failpoint('judge-refreshed');
-  const refreshed = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
-  if (refreshed) return refreshed;
   const values = await readWorld(pipeline.pool, keys);
+  const refreshed = await judgeOn(pipeline, org, transaction, entries, values);
+  if (refreshed) return refreshed;
   const before = withoutLaterRevocations(
     values,
     is === 'valid' ? sizeAfter(transaction) : sizeOf(values, org),

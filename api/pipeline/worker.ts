@@ -15,8 +15,6 @@ export interface Worker {
   nudge(org?: string): void;
   /** ends after the batch under way */
   stop(): Promise<void>;
-  /** ms since the epoch of the last time the ledger answered; 0: not yet */
-  readonly answered: number;
   /** whether the last try for this organisation, or for any, failed because of the ledger */
   failing(org?: string): boolean;
 }
@@ -24,7 +22,6 @@ export interface Worker {
 /** Runs batch → settle for every organisation of the ledger's profile, for ever; what fails is tried again. */
 export function startWorker(pipeline: Pipeline): Worker {
   const stopping = new AbortController();
-  let answered = 0;
   const failing = new Set<string>();
   const wakers = new Map<string, () => void>();
   const woken = new Set<string>();
@@ -47,10 +44,9 @@ export function startWorker(pipeline: Pipeline): Worker {
     while (!stopping.signal.aborted) {
       try {
         const settled = await turn(pipeline, org);
-        if (settled !== 'nothing') answered = pipeline.now();
         backOff = 0;
         failing.delete(org);
-        if (settled !== 'settled') await sleep(org, LOOK_EVERY);
+        if (!settled) await sleep(org, LOOK_EVERY);
         else nudge(); // another organisation may have waited for this verdict
       } catch (error) {
         // A store that is out says nothing about the ledger.
@@ -85,29 +81,26 @@ export function startWorker(pipeline: Pipeline): Worker {
       nudge();
       await Promise.all(loops);
     },
-    get answered() {
-      return answered;
-    },
     failing: (org) => (org === undefined ? failing.size > 0 : failing.has(org)),
   };
 }
 
-/** One turn for an organisation, unless another process of this service is at it. */
-async function turn(pipeline: Pipeline, org: string): Promise<'settled' | 'idle' | 'nothing'> {
+/** One turn for an organisation, unless another process of this service is at it. Returns whether anything was settled. */
+async function turn(pipeline: Pipeline, org: string): Promise<boolean> {
   const { pool } = pipeline;
-  if (!(await hasPending(pool, org))) return 'nothing';
+  if (!(await hasPending(pool, org))) return false;
   const client = await pool.connect();
   try {
     const { rows } = await client.query<{ taken: boolean }>(
       'select pg_try_advisory_lock(hashtextextended($1, 1)) as taken',
       [`batch ${org}`],
     );
-    if (!rows[0]!.taken) return 'nothing';
+    if (!rows[0]!.taken) return false;
     failpoint('turn-locked');
     try {
       const settled = await batch(pipeline, org);
       failpoint('turn-over');
-      return settled ? 'settled' : 'idle';
+      return settled;
     } finally {
       await client.query('select pg_advisory_unlock(hashtextextended($1, 1))', [`batch ${org}`]);
     }
