@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import helmet, { contentSecurityPolicy } from 'helmet';
 
 // Helmet's own policy would upgrade requests, which breaks a centre's network without HTTPS, and let styles stand inline.
-const POLICY = {
+export const POLICY: Readonly<Record<string, readonly string[]>> = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
   'connect-src': ["'self'"],

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { POLICY } from '@yaoji/api/http/headers';
 import { renderNotFound, renderPackagePage, type PackagePage } from '@yaoji/web/page';
 import { storyOf } from '@yaoji/web/bundle-story';
 import type { Served } from './box.ts';
@@ -15,19 +16,9 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-/** The policy that the API sends (api/http/headers.ts). */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self' data:",
-  "style-src 'self'",
-  "worker-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-].join(';');
+const CONTENT_SECURITY_POLICY = Object.entries(POLICY)
+  .map(([directive, sources]) => [directive, ...sources].join(' '))
+  .join(';');
 
 export type Answer = (res: ServerResponse, req: IncomingMessage) => void;
 
@@ -78,7 +69,7 @@ export class PageServer {
   private async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { pathname } = new URL(req.url!, 'http://localhost');
     this.asked.push(pathname);
-    res.setHeader('Content-Security-Policy', POLICY);
+    res.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
     res.setHeader('Referrer-Policy', 'no-referrer');
     res.setHeader('X-Content-Type-Options', 'nosniff');
     const other = this.instead.get(pathname);
