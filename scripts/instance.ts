@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connectLedger } from '@yaoji/api/ledger/connect';
 import { register } from '@yaoji/api/ledger/register';
 import { RegistrationRefused } from '@yaoji/api/service';
@@ -69,6 +69,50 @@ const NAMES: Readonly<Record<Kind, { zh: string; en: string }>> = {
   regulator: { zh: '示范监管机构', en: 'Demonstration Regulator' },
 };
 
+/** The local ledger of an instance's folder. `control`: it takes fault switches. */
+export const superviseLedger = (
+  folder: string,
+  { organisations, port, control }: { organisations?: string | undefined; port?: string; control?: true },
+): Supervised =>
+  supervise({
+    name: 'ledger',
+    script: at('@yaoji/network/local/main'),
+    args: [
+      `--folder=${join(folder, 'ledger')}`,
+      `--chaincode=${dirname(at('@yaoji/chaincode/package.json'))}`,
+      ...(organisations === undefined ? [] : [`--organisations=${organisations}`]),
+      ...(port === undefined ? [] : [`--port=${port}`]),
+      ...(control ? ['--control'] : []),
+    ],
+    env: process.env,
+    logFile: join(folder, 'log', 'ledger.log'),
+  });
+
+/** The API of an instance's folder, on this store. `env`: what else it is told. */
+export const superviseApi = (
+  folder: string,
+  databaseUrl: string,
+  {
+    port = 0,
+    publicUrl,
+    env = {},
+  }: { port?: number | undefined; publicUrl?: string | undefined; env?: NodeJS.ProcessEnv },
+): Supervised =>
+  supervise({
+    name: 'api',
+    script: at('@yaoji/api/main'),
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      LEDGER_PROFILE: join(folder, 'ledger', 'network.json'),
+      STATION_KEYS: join(folder, 'station-keys'),
+      PORT: String(port),
+      ...(publicUrl ? { PUBLIC_URL: publicUrl } : {}),
+      ...env,
+    },
+    logFile: join(folder, 'log', 'api.log'),
+  });
+
 /** Starts what is not there yet and goes on with what is. When it fails it stops whatever it had started. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
   const { folder, log } = options;
@@ -97,19 +141,7 @@ async function start(
     databaseUrl = postgres.url;
   }
 
-  const ledger = supervise({
-    name: 'ledger',
-    script: at('@yaoji/network/local/main'),
-    args: [
-      '--folder',
-      join(folder, 'ledger'),
-      '--chaincode',
-      at('@yaoji/chaincode/package.json').replace(/\/package\.json$/, ''),
-      ...(options.organisations ? ['--organisations', options.organisations] : []),
-    ],
-    env: process.env,
-    logFile: join(folder, 'log', 'ledger.log'),
-  });
+  const ledger = superviseLedger(folder, { organisations: options.organisations });
   started.push(ledger);
   ended.push(ledger.exited.then(() => 'the ledger'));
   const { profile: profilePath } = (await ledger.ready) as { profile: string };
@@ -117,19 +149,7 @@ async function start(
   await found(profile);
   writePrivate(join(folder, STORE_FILE), { databaseUrl } satisfies StoreAccess);
 
-  const api = supervise({
-    name: 'api',
-    script: at('@yaoji/api/main'),
-    env: {
-      ...process.env,
-      DATABASE_URL: databaseUrl,
-      LEDGER_PROFILE: profilePath,
-      STATION_KEYS: join(folder, 'station-keys'),
-      PORT: String(options.port ?? 0),
-      ...(options.publicUrl ? { PUBLIC_URL: options.publicUrl } : {}),
-    },
-    logFile: join(folder, 'log', 'api.log'),
-  });
+  const api = superviseApi(folder, databaseUrl, options);
   started.push(api);
   ended.push(api.exited.then(() => 'the API'));
   const { url } = (await api.ready) as { url: string };

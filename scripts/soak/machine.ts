@@ -1,10 +1,9 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { control, controlPath, type Command } from '@yaoji/network/local/control';
 import type { NetworkProfile } from '@yaoji/network/profile';
-import { startInstance, type Access } from '../instance.ts';
-import { supervise, type Supervised } from '../supervise.ts';
+import { startInstance, superviseApi, superviseLedger, type Access } from '../instance.ts';
+import type { Supervised } from '../supervise.ts';
 
 // A whole instance whose ledger and API may be killed at any moment: like a machine's service manager, it starts again what
 // has ended. Their ports stay, so that everybody finds them again.
@@ -38,8 +37,6 @@ const ORGANISATIONS = [
   'RegulatorMSP:regulator',
 ].join(',');
 
-const at = (specifier: string): string => fileURLToPath(import.meta.resolve(specifier));
-
 /** Starts an instance in a folder. `pause`: ms until something that has ended is started again. */
 export async function startMachine(folder: string, pause: () => number): Promise<Machine> {
   const instance = await startInstance({ folder, organisations: ORGANISATIONS, log: () => {} });
@@ -47,32 +44,13 @@ export async function startMachine(folder: string, pause: () => number): Promise
   const socket = controlPath(join(folder, 'ledger'));
   const failures: string[] = [];
   const startLedger = (): Supervised =>
-    supervise({
-      name: 'ledger',
-      script: at('@yaoji/network/local/main'),
-      args: [
-        `--folder=${join(folder, 'ledger')}`,
-        `--chaincode=${dirname(at('@yaoji/chaincode/package.json'))}`,
-        `--port=${profile.organisations[0]!.gateway.split(':')[1]!}`,
-        `--organisations=${ORGANISATIONS}`,
-        '--control',
-      ],
-      env: process.env,
-      logFile: join(folder, 'log', 'ledger.log'),
+    superviseLedger(folder, {
+      organisations: ORGANISATIONS,
+      port: profile.organisations[0]!.gateway.split(':')[1]!,
+      control: true,
     });
   const startApi = (): Supervised =>
-    supervise({
-      name: 'api',
-      script: at('@yaoji/api/main'),
-      env: {
-        ...process.env,
-        DATABASE_URL: databaseUrl,
-        LEDGER_PROFILE: join(folder, 'ledger', 'network.json'),
-        STATION_KEYS: join(folder, 'station-keys'),
-        PORT: new URL(access.url).port,
-      },
-      logFile: join(folder, 'log', 'api.log'),
-    });
+    superviseApi(folder, databaseUrl, { port: Number(new URL(access.url).port) });
   // An instance's own ledger takes no switches.
   await instance.ledger.stop();
   const ledger = new Kept(startLedger(), startLedger, pause, failures);

@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { connectLedger, type Ledger } from '@yaoji/api/ledger/connect';
 import { openPool } from '@yaoji/api/store/pool';
 import type { Pool } from 'pg';
-import { startInstance, type Access, type Instance } from '@yaoji/scripts/instance';
+import { startInstance, superviseApi, type Access, type Instance } from '@yaoji/scripts/instance';
 import { enrolStations, type Stations } from '@yaoji/scripts/soak/load';
-import { supervise, type Supervised } from '@yaoji/scripts/supervise';
+import type { Supervised } from '@yaoji/scripts/supervise';
 
 /** A whole instance of processes, over a database, whose API can be killed and started again at the same address. */
 export interface Killable {
@@ -57,19 +56,7 @@ export async function startKillable(databaseUrl: string): Promise<Killable> {
     },
     async restartApi(env = {}) {
       await end().catch(() => {});
-      api = supervise({
-        name: 'api',
-        script: fileURLToPath(import.meta.resolve('@yaoji/api/main')),
-        env: {
-          ...process.env,
-          DATABASE_URL: databaseUrl,
-          LEDGER_PROFILE: join(folder, 'ledger', 'network.json'),
-          STATION_KEYS: join(folder, 'station-keys'),
-          PORT: new URL(access.url).port,
-          ...env,
-        },
-        logFile: join(folder, 'log', 'api.log'),
-      });
+      api = superviseApi(folder, databaseUrl, { port: Number(new URL(access.url).port), env });
       return api;
     },
     async stop() {
