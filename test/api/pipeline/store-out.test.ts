@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
 import { request } from '@yaoji/scripts/client';
 import { startPostgres, type RunningPostgres } from '@yaoji/scripts/postgres';
-import { leftOut } from '../../support/left-out.ts';
+import { leaveOut } from '../../support/left-out.ts';
 import {
   countRows,
   enrol,
@@ -172,8 +172,7 @@ describe('while the store is out', function () {
         });
         mounted = true;
       } catch {
-        leftOut('a full disk', 'this user cannot mount a small one');
-        this.skip();
+        leaveOut(this, 'a full disk', 'this user cannot mount a small one');
       }
       server = await startPostgres({ folder: join(disk, 'postgres'), log: () => {} });
     });
