@@ -1,15 +1,9 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
-import {
-  connect,
-  hash,
-  signers,
-  type Contract,
-  type Gateway,
-  type Network,
-} from '@hyperledger/fabric-gateway';
+import { connect, hash, type Contract, type Gateway, type Network } from '@hyperledger/fabric-gateway';
 import type { NetworkProfile, ProfileOrganisation } from '@yaoji/network/profile';
+import { signerOf } from './signer.ts';
 
 /** One organisation's door to the ledger, as one of its identities. */
 export interface Door {
@@ -69,8 +63,9 @@ export function connectLedger(profile: NetworkProfile): Ledger {
         const gateway = connect({
           client: clientOf(organisation),
           identity: { mspId: org, credentials: readFileSync(certificate) },
-          signer: signers.newPrivateKeySigner(createPrivateKey(readFileSync(key))),
-          hash: hash.sha256,
+          signer: signerOf(createPrivateKey(readFileSync(key))),
+          // The signer takes whole messages.
+          hash: hash.none,
           evaluateOptions: within(EVALUATE),
           endorseOptions: within(ENDORSE),
           submitOptions: within(SUBMIT),
