@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openPool } from '@yaoji/api/store/pool';
+import type { Pool } from 'pg';
 import type { SigningStation } from '../client.ts';
 import type { OrganisationAccess } from '../instance.ts';
 import type { Machine } from '../soak/machine.ts';
@@ -102,37 +103,77 @@ async function rate(bench: Bench, clients: number, count: number, size: number):
 export async function latency(bench: Bench, perSecond: number, seconds: number): Promise<void> {
   const lanes = bench.sign(perSecond * seconds);
   const connection = bench.connect(64);
-  const asking = bench.connect(16);
   const events = lanes[0]!.flatMap((_, k) => lanes.map((lane) => lane[k]!)).slice(0, perSecond * seconds);
   const answered: number[] = [];
-  const settled: Promise<number>[] = [];
   const sent: Promise<void>[] = [];
   const lasts = new Map<string, Promise<void>>();
+  const starts = new Map<string, number>();
+  const settling = new Settling(bench.machine.databaseUrl);
+  let sending = true;
+  const settled = settling.while(() => sending);
   const begun = performance.now();
   for (const [i, event] of events.entries()) {
     const due = begun + (i * 1000) / perSecond;
     const wait = due - performance.now();
     if (wait > 0) await sleep(wait);
     const started = performance.now();
+    starts.set(nameOf(event), started);
     // A station says one thing after the other; the time that it waits for its own last answer counts.
     const answer = (lasts.get(event.station) ?? Promise.resolve())
       .then(() => connection.post(event))
-      .then(() => void answered.push(performance.now() - started));
+      .then(() => {
+        answered.push(performance.now() - started);
+        settling.await(event);
+      });
     lasts.set(event.station, answer);
     sent.push(answer);
-    if (i % Math.ceil(perSecond / 10) === 0)
-      settled.push(answer.then(() => asking.settled(event)).then(() => performance.now() - started));
   }
   await Promise.all(sent);
-  const settlements = await Promise.all(settled);
+  sending = false;
   connection.close();
-  asking.close();
-  await bench.drained();
+  const settlements = [...(await settled)].map(([name, at]) => at - starts.get(name)!);
   say(`\nSingle events at ${perSecond} /s for ${seconds} s, ms`);
   say(`  answered   p50 ${fixed(percentile(answered, 0.5))}   p99 ${fixed(percentile(answered, 0.99))}`);
   say(
     `  settled    p50 ${fixed(percentile(settlements, 0.5))}   p95 ${fixed(percentile(settlements, 0.95))}`,
   );
+}
+
+const nameOf = ({ station, n }: { station: string; n: number | string }): string => `${station} ${n}`;
+
+/** Looks in the store, 50 times a second, what has been settled: asking the API for each event would be a load of its own. */
+class Settling {
+  readonly #pool: Pool;
+  readonly #waiting = new Map<string, SignedEvent>();
+  readonly #settled = new Map<string, number>();
+
+  constructor(databaseUrl: string) {
+    this.#pool = openPool(databaseUrl, { max: 1, onError: () => {} });
+  }
+
+  await(event: SignedEvent): void {
+    this.#waiting.set(nameOf(event), event);
+  }
+
+  /** Looks while there is more to come, and until all that is awaited is settled. When each was seen, by name, ms. */
+  async while(more: () => boolean): Promise<ReadonlyMap<string, number>> {
+    for (; more() || this.#waiting.size > 0; await sleep(20)) await this.#look();
+    await this.#pool.end();
+    return this.#settled;
+  }
+
+  async #look(): Promise<void> {
+    const asked = [...this.#waiting.values()];
+    const { rows } = await this.#pool.query<{ station: string; n: string }>(
+      'select station, n from verdict join unnest($1::text[], $2::bigint[]) as asked (station, n) using (station, n)',
+      [asked.map(({ station }) => station), asked.map(({ n }) => n)],
+    );
+    const now = performance.now();
+    for (const row of rows) {
+      this.#waiting.delete(nameOf(row));
+      this.#settled.set(nameOf(row), now);
+    }
+  }
 }
 
 /** From a kill to the next event that is settled. */
@@ -203,7 +244,7 @@ export async function outage(bench: Bench, count: number): Promise<void> {
     }),
   );
   for (const connection of connections) connection.close();
-  const [one] = bench.sign(40);
+  const [one] = bench.sign(40, 1);
   const lone = bench.connect();
   const answers: number[] = [];
   for (const event of one!) {
