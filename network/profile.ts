@@ -20,6 +20,8 @@ export interface ProfileOrganisation {
   readonly ca: string;
   /** Path of the CA certificate (PEM) that the gateway's TLS certificate was issued by. Absent: no TLS. */
   readonly tls?: string;
+  /** What a client shows the gateway in TLS, where the gateway may ask for it. */
+  readonly client?: ProfileIdentity;
   readonly identities: { readonly service: ProfileIdentity; readonly admin: ProfileIdentity };
 }
 
@@ -91,7 +93,12 @@ function parseProfile(value: unknown, pathOf: PathOf): NetworkProfile {
 }
 
 function parseOrganisation(value: unknown, pathOf: PathOf): ProfileOrganisation {
-  const fields = object(value, 'organisation', ['mspId', 'kind', 'gateway', 'ca', 'identities'], ['tls']);
+  const fields = object(
+    value,
+    'organisation',
+    ['mspId', 'kind', 'gateway', 'ca', 'identities'],
+    ['tls', 'client'],
+  );
   const { service, admin } = object(fields['identities'], 'identities', ['service', 'admin']);
   const kind = MEMBER_KINDS.find((known) => known === fields['kind']);
   if (!kind) throw new Error(`kind must be one of ${MEMBER_KINDS.join(', ')}`);
@@ -101,6 +108,7 @@ function parseOrganisation(value: unknown, pathOf: PathOf): ProfileOrganisation 
     gateway: text(fields, 'gateway'),
     ca: text(fields, 'ca'),
     ...(fields['tls'] === undefined ? {} : { tls: pathOf(text(fields, 'tls')) }),
+    ...(fields['client'] === undefined ? {} : { client: parseIdentity(fields['client'], pathOf) }),
     identities: { service: parseIdentity(service, pathOf), admin: parseIdentity(admin, pathOf) },
   };
 }

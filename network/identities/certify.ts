@@ -3,14 +3,18 @@
 import 'reflect-metadata';
 
 import { KeyObject, randomBytes, webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
 
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
+  SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
@@ -41,15 +45,46 @@ const LIFETIME_MS = 3650 * DAY_MS;
 // fabric-ca's attribute extension, read by the shim's ClientIdentity: {"attrs":{…}}.
 const ATTRIBUTES_OID = '1.2.3.4.5.6.7.8.1';
 
+/** A TLS certificate's subject. */
+export interface TlsSubject {
+  readonly name: string;
+  /** Names and addresses that a server is called by; none for a client. */
+  readonly hosts?: readonly string[];
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+}
+
 /**
  * A new self-signed CA of an organisation. Its subject says DEVELOPMENT, so that whoever verifies something signed
  * beneath it can see that no real organisation stands behind it.
  */
 export async function newDevelopmentCa(mspId: string): Promise<Issued> {
+  return selfSigned(`CN=ca.${mspId}, OU=DEVELOPMENT, O=${mspId}`);
+}
+
+/** A new self-signed CA of an organisation of a real network. `name` tells its CAs apart: "ca", "tls-ca". */
+export async function newCa(name: string, mspId: string): Promise<Issued> {
+  return selfSigned(`CN=${name}.${mspId}, O=${mspId}`);
+}
+
+/** A certificate and a new key for a subject, issued by a CA. Valid from yesterday for ten years unless told. */
+export async function certify(ca: Issued, subject: Subject): Promise<Issued> {
+  return issue(ca, `CN=${subject.name}, OU=${subject.ou}`, subject, attributeExtensions(subject));
+}
+
+/** A certificate and a new key for either end of a TLS connection. Valid as long as `certify` says. */
+export async function certifyTls(ca: Issued, subject: TlsSubject): Promise<Issued> {
+  return issue(ca, `CN=${subject.name}`, subject, [
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+    ...hostExtensions(subject),
+  ]);
+}
+
+async function selfSigned(name: string): Promise<Issued> {
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(),
-    name: `CN=ca.${mspId}, OU=DEVELOPMENT, O=${mspId}`,
+    name,
     keys,
     signingAlgorithm: ECDSA_P256,
     notBefore: dayAgo(),
@@ -63,16 +98,20 @@ export async function newDevelopmentCa(mspId: string): Promise<Issued> {
   return { certificate: pemOf(certificate), key: pemOfKey(keys.privateKey) };
 }
 
-/** A certificate and a new key for a subject, issued by a CA. Valid from yesterday for ten years unless told. */
-export async function certify(ca: Issued, subject: Subject): Promise<Issued> {
+async function issue(
+  ca: Issued,
+  subject: string,
+  { notBefore, notAfter }: { readonly notBefore?: Date; readonly notAfter?: Date },
+  extensions: readonly Extension[],
+): Promise<Issued> {
   const issuer = new X509Certificate(ca.certificate);
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(),
-    subject: `CN=${subject.name}, OU=${subject.ou}`,
+    subject,
     issuer: issuer.subject,
-    notBefore: subject.notBefore ?? dayAgo(),
-    notAfter: subject.notAfter ?? inAges(),
+    notBefore: notBefore ?? dayAgo(),
+    notAfter: notAfter ?? inAges(),
     publicKey: keys.publicKey,
     signingKey: await importKey(ca.key),
     signingAlgorithm: ECDSA_P256,
@@ -80,10 +119,19 @@ export async function certify(ca: Issued, subject: Subject): Promise<Issued> {
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       await AuthorityKeyIdentifierExtension.create(issuer),
-      ...attributeExtensions(subject),
+      ...extensions,
     ],
   });
   return { certificate: pemOf(certificate), key: pemOfKey(keys.privateKey) };
+}
+
+function hostExtensions({ hosts = [] }: TlsSubject): Extension[] {
+  if (hosts.length === 0) return [];
+  return [
+    new SubjectAlternativeNameExtension(
+      hosts.map((value) => ({ type: isIP(value) > 0 ? ('ip' as const) : ('dns' as const), value })),
+    ),
+  ];
 }
 
 function attributeExtensions({ attributes }: Subject): Extension[] {
