@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
 import { controlPath, serveControl } from './control.ts';
-import { DEFAULT_ORGANISATIONS, parseOrganisations } from './organisations.ts';
+import { DEFAULT_ORGANISATIONS, parseOrganisations } from '../organisations.ts';
 import { startLocalLedger, type LocalLedgerOptions } from './start.ts';
 
 interface MainOptions extends LocalLedgerOptions {

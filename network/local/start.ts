@@ -15,7 +15,7 @@ import { Faults } from './faults.ts';
 import { newGateway } from './gateway.ts';
 import { Ledger } from './ledger.ts';
 import { CHAINCODE, CHANNEL } from './names.ts';
-import { DEFAULT_ORGANISATIONS, type Organisation } from './organisations.ts';
+import { DEFAULT_ORGANISATIONS, type Organisation } from '../organisations.ts';
 import { checkSingleProtos } from './single-protos.ts';
 
 export interface LocalLedgerOptions {

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 import { common } from '@hyperledger/fabric-protos';
-import { parseOrganisations } from '@yaoji/network/local/organisations';
+import { parseOrganisations } from '@yaoji/network/organisations';
 import { startLocalLedger, type RunningLedger } from '@yaoji/network/local/start';
 import { readProfile } from '@yaoji/network/profile';
 import { expect } from 'chai';

@@ -32,7 +32,7 @@ import {
   type Role,
   type Statement,
 } from '@yaoji/chaincode/core';
-import { parseOrganisations } from '@yaoji/network/local/organisations';
+import { parseOrganisations } from '@yaoji/network/organisations';
 import { startLocalLedger } from '@yaoji/network/local/start';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { SigningStation } from '@yaoji/scripts/client';

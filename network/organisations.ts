@@ -1,4 +1,4 @@
-import { MEMBER_KINDS, type MemberKind } from '../profile.ts';
+import { MEMBER_KINDS, type MemberKind } from './profile.ts';
 
 /** A member of the consortium: its name on the ledger and what it does. */
 export interface Organisation {
