@@ -6,13 +6,32 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export interface ChaincodeServerOptions {
+import { Backoff } from './backoff.ts';
+import { flags } from './flags.ts';
+
+/** How a contract is run. */
+export interface ChaincodeProgram {
   /** A package's folder; its package.json's `main` is the module that exports `contracts`. */
   readonly folder: string;
   /** The package id the server registers with, as `peer lifecycle chaincode calculatepackageid` prints it. */
   readonly id: string;
+  /** The organisation it runs for; the contract cannot ask in which one it runs where this is left out. */
+  readonly mspId?: string;
+  /** PEM files: what it shows, and the CA of whoever may call it. No TLS where this is left out. */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientCa: string };
+}
+
+export interface ChaincodeServerOptions extends ChaincodeProgram {
   /** The file that takes what the process prints, appended. */
   readonly log: string;
+}
+
+/** A command to start, with its whole environment. */
+export interface Command {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
 }
 
 /** A contract running under fabric-shim's own server, in a process of its own. */
@@ -25,9 +44,6 @@ export interface ChaincodeServer {
   stop(): Promise<void>;
 }
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5000;
-const SETTLED_MS = 10_000;
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 3000;
 const POLL_MS = 25;
@@ -38,10 +54,10 @@ const POLL_MS = 25;
  * Throws, naming the log, when the contract does not come up.
  */
 export async function startChaincodeServer(options: ChaincodeServerOptions): Promise<ChaincodeServer> {
-  const cli = cliOf(options.folder);
   const stopping = new AbortController();
   const address = `127.0.0.1:${await freePort()}`;
-  let running = launch(cli, address, options);
+  const program = chaincodeCommand(options, address);
+  let running = launch(program, options.log);
   const up = await isUp(running, address);
   if (!up) {
     await end(running);
@@ -49,7 +65,7 @@ export async function startChaincodeServer(options: ChaincodeServerOptions): Pro
   }
   const supervision = supervise(
     running,
-    () => launch(cli, address, options),
+    () => launch(program, options.log),
     stopping.signal,
     (next) => (running = next),
   );
@@ -72,12 +88,11 @@ async function supervise(
   started: (launched: Launched) => void,
 ): Promise<void> {
   const stopped = once(stopping, 'abort');
-  let pause = FIRST_PAUSE_MS;
+  const backoff = new Backoff();
   for (let running = first; ;) {
     const began = Date.now();
     await Promise.race([running.exited, stopped]);
-    pause = Date.now() - began > SETTLED_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
-    await sleep(pause, undefined, { signal: stopping }).catch(() => undefined);
+    await sleep(backoff.next(Date.now() - began), undefined, { signal: stopping }).catch(() => undefined);
     if (stopping.aborted) return;
     running = next();
     started(running);
@@ -89,30 +104,9 @@ interface Launched {
   readonly exited: Promise<void>;
 }
 
-function launch(cli: string, address: string, { folder, id, log }: ChaincodeServerOptions): Launched {
+function launch({ command, args, env, cwd }: Command, log: string): Launched {
   const output = openSync(log, 'a', 0o600);
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('./follow-parent.js'), cli, 'server'].concat([
-      '--chaincode-address',
-      address,
-      '--chaincode-id',
-      id,
-      '--module-path',
-      folder,
-    ]),
-    {
-      cwd: folder,
-      stdio: ['pipe', output, output],
-      // At a finer level the shim prints the arguments of every call.
-      env: {
-        ...process.env,
-        CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
-        CORE_CHAINCODE_LOGGING_SHIM: 'ERROR',
-        YAOJI_STATE_ACCESS: 'grouped',
-      },
-    },
-  );
+  const child = spawn(command, args, { cwd, stdio: ['pipe', output, output], env });
   closeSync(output);
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
@@ -158,6 +152,41 @@ async function freePort(): Promise<number> {
   await once(probe, 'close');
   if (typeof address !== 'object' || address === null) throw new Error('no free port');
   return address.port;
+}
+
+/**
+ * The command that serves a contract at an address. Its process ends when its standard input does: whoever starts it holds
+ * the other end. Throws when the folder is no package.
+ */
+export function chaincodeCommand({ folder, id, mspId, tls }: ChaincodeProgram, address: string): Command {
+  return {
+    command: process.execPath,
+    args: [
+      '--import',
+      import.meta.resolve('./follow-parent.js'),
+      cliOf(folder),
+      'server',
+      ...flags({
+        '--chaincode-address': address,
+        '--chaincode-id': id,
+        '--module-path': folder,
+        ...(tls && {
+          '--chaincode-tls-cert-file': tls.certificate,
+          '--chaincode-tls-key-file': tls.key,
+          '--chaincode-tls-client-cacert-file': tls.clientCa,
+        }),
+      }),
+    ],
+    cwd: folder,
+    env: {
+      ...process.env,
+      // At a finer level the shim prints the arguments of every call.
+      CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
+      CORE_CHAINCODE_LOGGING_SHIM: 'ERROR',
+      YAOJI_STATE_ACCESS: 'grouped',
+      ...(mspId === undefined ? {} : { CORE_PEER_LOCALMSPID: mspId }),
+    },
+  };
 }
 
 // The shim that the contract itself depends on, so that contract and server share one fabric-contract-api.
