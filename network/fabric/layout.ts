@@ -1,0 +1,164 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Organisation } from '../organisations.ts';
+import { choosePorts } from './ports.ts';
+
+export const CHANNEL = 'yaoji';
+export const CHAINCODE = 'trace';
+
+/** How the orderers agree: bft bears liars among them, raft only crashes. */
+export const ORDERINGS = ['bft', 'raft'] as const;
+export type Ordering = (typeof ORDERINGS)[number];
+
+/** What one member runs, and where. */
+export interface MemberLayout extends Organisation {
+  /** What its nodes are called by: "hospital" of HospitalMSP. */
+  readonly name: string;
+  /** No orderer where a member has joined a running network. */
+  readonly orderer?: OrdererPorts;
+  readonly peer: PeerPorts;
+}
+
+export interface OrdererPorts {
+  readonly listen: number;
+  readonly operations: number;
+  readonly admin: number;
+}
+export interface PeerPorts {
+  readonly listen: number;
+  /** Where the peer would take chaincodes that call it; ours are called. */
+  readonly chaincode: number;
+  readonly operations: number;
+}
+
+/** One build of the contract: where each member's process of it serves. */
+export interface BuildLayout {
+  /** The build's hash, see build.ts. */
+  readonly hash: string;
+  /** By MSP id. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+/** What a network's folder was made for. Ports are chosen once, so that a restart uses the same. */
+export interface NetworkLayout {
+  readonly version: 1;
+  readonly ordering: Ordering;
+  readonly members: readonly MemberLayout[];
+  /** Those that may be running: the deployed one, and another while the contract is being replaced. */
+  readonly builds: readonly BuildLayout[];
+}
+
+/** The places in a network's folder. */
+export interface Places {
+  readonly folder: string;
+  readonly layout: string;
+  readonly profile: string;
+  readonly config: string;
+  readonly genesis: string;
+  readonly channel: string;
+  readonly builder: string;
+  readonly builds: string;
+  readonly packages: string;
+  readonly control: string;
+  readonly run: string;
+  member(mspId: string): string;
+  data(node: string): string;
+  log(node: string): string;
+}
+
+/** Where things are in a network's folder, which must be an absolute path: Fabric wants absolute paths. */
+export function placesIn(folder: string): Places {
+  return {
+    folder,
+    layout: join(folder, 'fabric.json'),
+    profile: join(folder, 'network.json'),
+    config: join(folder, 'config'),
+    genesis: join(folder, 'channel', 'genesis.block'),
+    channel: join(folder, 'channel'),
+    builder: join(folder, 'ccaas'),
+    builds: join(folder, 'chaincode'),
+    packages: join(folder, 'packages'),
+    control: join(folder, 'control.sock'),
+    run: join(folder, 'run'),
+    member: (mspId) => join(folder, 'organisations', mspId),
+    data: (node) => join(folder, 'data', node),
+    log: (node) => join(folder, 'log', `${node}.log`),
+  };
+}
+
+export const ordererNode = ({ name }: MemberLayout): string => `orderer-${name}`;
+export const peerNode = ({ name }: MemberLayout): string => `peer-${name}`;
+export const chaincodeNode = ({ name }: MemberLayout, build: string): string =>
+  `chaincode-${name}-${build.slice(0, 8)}`;
+
+/** A member that runs an orderer. */
+export type OrderingMember = MemberLayout & { readonly orderer: OrdererPorts };
+
+/** The members that run an orderer. */
+export function orderingMembers({ members }: NetworkLayout): OrderingMember[] {
+  return members.filter((member): member is OrderingMember => member.orderer !== undefined);
+}
+
+/** Fabric's MAJORITY of so many organisations. */
+export function majorityOf(organisations: number): number {
+  return Math.floor(organisations / 2) + 1;
+}
+
+/** A layout for a new network. Throws a sentence when two organisations cannot be told apart. */
+export async function newLayout(
+  organisations: readonly Organisation[],
+  ordering: Ordering,
+): Promise<NetworkLayout> {
+  checkNames(organisations);
+  const ports = await choosePorts(6 * organisations.length);
+  const members = organisations.map(({ mspId, kind }, i) => {
+    const [listen = 0, operations = 0, admin = 0, ...peer] = ports.slice(6 * i, 6 * i + 6);
+    return {
+      mspId,
+      kind,
+      name: nameOf(mspId),
+      orderer: { listen, operations, admin },
+      peer: peerPorts(peer),
+    };
+  });
+  return { version: 1, ordering, members, builds: [] };
+}
+
+/** A member for a network that runs already: a peer without an orderer. */
+export async function newMember(
+  { members }: NetworkLayout,
+  { mspId, kind }: Organisation,
+): Promise<MemberLayout> {
+  checkNames([...members, { mspId, kind }]);
+  return { mspId, kind, name: nameOf(mspId), peer: peerPorts(await choosePorts(3)) };
+}
+
+/** The layout that a folder was made for; undefined in a new one. Throws when it is of another version. */
+export function readLayout(places: Places): NetworkLayout | undefined {
+  if (!existsSync(places.layout)) return undefined;
+  const layout = JSON.parse(readFileSync(places.layout, 'utf8')) as NetworkLayout;
+  if (layout.version !== 1) throw new Error(`${places.layout} was written by another version of Yaoji`);
+  return layout;
+}
+
+/** Writes a layout for `readLayout`, whole or not at all. */
+export function writeLayout(places: Places, layout: NetworkLayout): void {
+  mkdirSync(places.folder, { recursive: true, mode: 0o700 });
+  writeFileSync(`${places.layout}.new`, `${JSON.stringify(layout, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(`${places.layout}.new`, places.layout);
+}
+
+function peerPorts([listen = 0, chaincode = 0, operations = 0]: readonly number[]): PeerPorts {
+  return { listen, chaincode, operations };
+}
+
+function nameOf(mspId: string): string {
+  return mspId.replace(/MSP$/, '').toLowerCase();
+}
+
+function checkNames(organisations: readonly Organisation[]): void {
+  const names = organisations.flatMap(({ mspId }) => [nameOf(mspId), `orderer${nameOf(mspId)}`]);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new Error(`two organisations would both be called ${twice}`);
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+
+import { parseOrganisations } from '../organisations.ts';
+import { ORDERINGS } from './layout.ts';
+import { startFabric, type FabricOptions } from './start.ts';
+
+const USAGE =
+  'usage: main.js --folder DIR --chaincode PACKAGE [--organisations NAME:KIND,…] [--ordering bft|raft]';
+
+function readOptions(): FabricOptions {
+  const { values } = parseArgs({
+    options: {
+      folder: { type: 'string' },
+      chaincode: { type: 'string' },
+      organisations: { type: 'string' },
+      ordering: { type: 'string' },
+    },
+  });
+  if (!values.folder || !values.chaincode) throw new Error(USAGE);
+  const ordering = ORDERINGS.find((known) => known === values.ordering);
+  if (values.ordering !== undefined && !ordering) throw new Error(USAGE);
+  const began = Date.now();
+  return {
+    folder: values.folder,
+    chaincode: values.chaincode,
+    organisations: values.organisations === undefined ? undefined : parseOrganisations(values.organisations),
+    ordering,
+    log: (line) => process.stderr.write(`${((Date.now() - began) / 1000).toFixed(1)} s  ${line}\n`),
+  };
+}
+
+async function main(): Promise<void> {
+  const asked = new AbortController();
+  const over = Promise.race([
+    once(process, 'SIGTERM'),
+    once(process, 'SIGINT'),
+    // Whoever started us is gone, however it went.
+    once(process.stdin.resume(), 'end'),
+  ]).then(() => asked.abort());
+  try {
+    const network = await startFabric({ ...readOptions(), signal: asked.signal });
+    process.stdout.write(`${JSON.stringify({ ready: true, profile: network.profile })}\n`);
+    const failure = await Promise.race([over, network.failed]);
+    await network.stop();
+    if (failure) throw failure;
+  } catch (error) {
+    if (!asked.signal.aborted) throw error;
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);
