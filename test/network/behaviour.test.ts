@@ -26,10 +26,11 @@ import {
   connectAs,
   organisation,
   servicePerson,
-  startLedgerUnderTest,
+  PROVIDERS,
   type LedgerClient,
   type LedgerUnderTest,
   type Person,
+  type Provider,
 } from '../support/ledger-under-test.ts';
 
 // What is compared is codes and effects. Ledgers may word their refusals as they like.
@@ -37,8 +38,14 @@ import {
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
 
-describe('A ledger', function () {
-  this.timeout(120 * SECOND_MS);
+for (const provider of PROVIDERS) {
+  describe(`${provider.name} behaves as Fabric:`, function () {
+    behaviour.call(this, provider);
+  });
+}
+
+function behaviour(this: Mocha.Suite, provider: Provider): void {
+  this.timeout(180 * SECOND_MS);
 
   let ledger: LedgerUnderTest;
   let profile: NetworkProfile;
@@ -53,13 +60,14 @@ describe('A ledger', function () {
     hospital = servicePerson(organisation(profile, 'hospital'));
     own = connectAs(hospital, profile);
   };
-  before(async () => {
-    ledger = await startLedgerUnderTest();
+  before(async function () {
+    await provider.needed(this);
+    ledger = await provider.start();
     meet();
   });
   after(async () => {
-    own.close();
-    await ledger.stop();
+    own?.close();
+    await ledger?.stop();
   });
 
   const endorse = (name: string, args: string[], endorsingOrganizations?: string[]): Promise<Transaction> =>
@@ -618,7 +626,7 @@ describe('A ledger', function () {
       expect(lost).to.deep.equal([]);
     });
   });
-});
+}
 
 /** Submits, and waits for what becomes of it. */
 async function settle(transaction: Transaction): Promise<Status> {

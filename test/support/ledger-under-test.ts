@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,8 +17,12 @@ import {
   type Network,
 } from '@hyperledger/fabric-gateway';
 import { certify, type Issued, type Subject } from '@yaoji/network/identities/certify';
-import { caFiles } from '@yaoji/network/identities/organisation';
+import { placesIn } from '@yaoji/network/fabric/layout';
+import { isRunning, readProcesses } from '@yaoji/network/fabric/processes';
+import { caFiles } from '@yaoji/network/identities/files';
 import { readProfile, type NetworkProfile, type ProfileOrganisation } from '@yaoji/network/profile';
+
+import { needsFabric, REAL_FABRIC } from './fabric.ts';
 
 /** A ledger with the probe contract on it. Which one it is, its users cannot tell. */
 export interface LedgerUnderTest {
@@ -47,30 +51,68 @@ export interface LedgerClient {
 
 const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** Starts the ledger that the suite is to run against, empty. */
-export async function startLedgerUnderTest(): Promise<LedgerUnderTest> {
+/** A kind of ledger that the suite is run against. */
+export interface Provider {
+  readonly name: string;
+  /** Leaves the running suite out where this machine cannot run it. */
+  needed(test: Mocha.Context): Promise<void>;
+  /** Starts one, empty, with the probe contract on it. */
+  start(): Promise<LedgerUnderTest>;
+}
+
+/** The ledgers that the suite is run against, each from the same files. */
+export const PROVIDERS: readonly Provider[] = [
+  {
+    name: 'The local ledger',
+    needed: () => Promise.resolve(),
+    start: () => startLedger((folder) => launch(LOCAL_LEDGER, folder)),
+  },
+  {
+    name: REAL_FABRIC,
+    needed: needsFabric,
+    start: () => startLedger((folder) => launch(REAL_NETWORK, folder)),
+  },
+];
+
+const LOCAL_LEDGER = '@yaoji/network/local/main';
+const REAL_NETWORK = '@yaoji/network/fabric/main';
+
+async function startLedger(launchIn: (folder: string) => Promise<LaunchedLedger>): Promise<LedgerUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-ledger-'));
-  let running = await launchLocalLedger(folder);
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    const exited = once(running.child, 'exit');
-    running.child.kill(signal);
-    await exited;
-  };
-  const again = async (signal: NodeJS.Signals): Promise<void> => {
-    await end(signal);
-    running = await launchLocalLedger(folder);
+  let running = await launchIn(folder);
+  const again = async (): Promise<void> => {
+    running = await launchIn(folder);
   };
   return {
     profile: () => readProfile(running.profile),
     issue: (mspId, subject) => issueLocally(folder, mspId, subject),
-    restart: () => again('SIGTERM'),
-    crash: () => again('SIGKILL'),
+    async restart() {
+      await end(running, 'SIGTERM');
+      await again();
+    },
+    async crash() {
+      for (const pid of nodesIn(folder)) process.kill(pid, 'SIGKILL');
+      await end(running, 'SIGKILL');
+      await again();
+    },
     async stop() {
-      await end('SIGTERM');
+      await end(running, 'SIGTERM');
       rmSync(folder, { recursive: true });
     },
   };
 }
+
+async function end({ child }: LaunchedLedger, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
+
+/** The processes that a network in a folder consists of; none for the local ledger, which is one process. */
+const nodesIn = (folder: string): number[] =>
+  readProcesses(placesIn(folder).run)
+    .filter((record) => isRunning(record))
+    .map(({ pid }) => pid);
 
 /** The folder of the probe contract's package. */
 export function probeChaincode(): string {
@@ -81,12 +123,22 @@ export function probeChaincode(): string {
 export interface LaunchedLedger {
   readonly child: ChildProcess;
   readonly profile: string;
+  /** The number of blocks that the local ledger found at its start. */
   readonly height: number;
 }
 
 /** Starts the local ledger as a process, as `npm start` does. Throws, with what it printed, when it does not come up. */
-export async function launchLocalLedger(folder: string, ...more: string[]): Promise<LaunchedLedger> {
-  const main = fileURLToPath(import.meta.resolve('@yaoji/network/local/main'));
+export function launchLocalLedger(folder: string, ...more: string[]): Promise<LaunchedLedger> {
+  return launch(LOCAL_LEDGER, folder, ...more);
+}
+
+/** Starts a real network as a process, as `npm run fabric` does. Throws, with what it printed, when it does not come up. */
+export function launchFabric(folder: string, ...more: string[]): Promise<LaunchedLedger> {
+  return launch(REAL_NETWORK, folder, ...more);
+}
+
+async function launch(program: string, folder: string, ...more: string[]): Promise<LaunchedLedger> {
+  const main = fileURLToPath(import.meta.resolve(program));
   const child = spawn(
     process.execPath,
     [main, '--folder', folder, '--chaincode', probeChaincode(), ...more],
@@ -135,6 +187,7 @@ export function connectAs(person: Person, profile: NetworkProfile, through = per
     identity: { mspId: person.mspId, credentials: Buffer.from(person.certificate) },
     signer: signers.newPrivateKeySigner(createPrivateKey(person.key)),
     hash: hash.sha256,
+    ...tlsBinding(home),
     evaluateOptions: patient,
     endorseOptions: patient,
     submitOptions: patient,
@@ -157,8 +210,17 @@ function patient(): { deadline: number } {
   return { deadline: Date.now() + 30_000 };
 }
 
-function channelCredentials({ tls }: ProfileOrganisation) {
-  return tls === undefined ? credentials.createInsecure() : credentials.createSsl(readFileSync(tls));
+function channelCredentials({ tls, client }: ProfileOrganisation) {
+  if (tls === undefined) return credentials.createInsecure();
+  if (client === undefined) return credentials.createSsl(readFileSync(tls));
+  return credentials.createSsl(readFileSync(tls), readFileSync(client.key), readFileSync(client.certificate));
+}
+
+// Where clients show a certificate, a request for blocks must name it.
+function tlsBinding({ client }: ProfileOrganisation): { tlsClientCertificateHash?: Uint8Array } {
+  if (client === undefined) return {};
+  const { raw } = new X509Certificate(readFileSync(client.certificate));
+  return { tlsClientCertificateHash: createHash('sha256').update(raw).digest() };
 }
 
 async function issueLocally(folder: string, mspId: string, subject: Subject): Promise<Person> {
@@ -169,7 +231,7 @@ async function issueLocally(folder: string, mspId: string, subject: Subject): Pr
 
 function readReady(line: string): { profile: string; height: number } {
   const ready: unknown = JSON.parse(line);
-  const isReady = typeof ready === 'object' && ready !== null && 'profile' in ready && 'height' in ready;
-  if (!isReady) throw new Error(`not ready: ${line}`);
-  return { profile: String(ready.profile), height: Number(ready.height) };
+  if (typeof ready !== 'object' || ready === null || !('profile' in ready))
+    throw new Error(`not ready: ${line}`);
+  return { profile: String(ready.profile), height: 'height' in ready ? Number(ready.height) : 0 };
 }
