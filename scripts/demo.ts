@@ -7,25 +7,31 @@ import { fetchBundle } from './client.ts';
 import { findInstance, startInstance, type Access } from './instance.ts';
 import { playAloud, say } from './play-aloud.ts';
 
-const USAGE = 'usage: npm run demo -- --out DIR [--data DIR]';
+const USAGE = 'usage: npm run demo -- --out DIR [--ledger local|fabric] [--data DIR]';
+const DATA = { local: '.yaoji', fabric: '.yaoji-fabric' } as const;
 
 /**
- * Plays the reference prescription against the instance that runs from --data (default .yaoji), or against one that it starts
- * for itself, and writes what the box's holder would have: bundle, trust, token and label.
+ * Plays the reference prescription against the instance that runs from --data (default .yaoji, .yaoji-fabric with --ledger
+ * fabric), or against one that it starts for itself, and writes what the box's holder would have: bundle, trust, token and label.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { out: { type: 'string' }, data: { type: 'string', default: '.yaoji' } },
+    options: {
+      out: { type: 'string' },
+      ledger: { type: 'string', default: 'local' },
+      data: { type: 'string' },
+    },
   });
-  if (!values.out) throw new Error(USAGE);
-  const running = await findInstance(values.data);
+  const { ledger } = values;
+  if (!values.out || (ledger !== 'local' && ledger !== 'fabric')) throw new Error(USAGE);
+  const running = await findInstance(values.data ?? DATA[ledger]);
   if (running) return demonstrate(running, values.out);
 
   say('no running instance found: starting one for this demonstration');
   const folder = await mkdtemp(join(tmpdir(), 'yaoji-demo-'));
   // PostgreSQL does not run as root: where we do, its user must be able to enter.
   await chmod(folder, 0o755);
-  const instance = await startInstance({ folder, publicUrl: process.env['PUBLIC_URL'], log: say });
+  const instance = await startInstance({ folder, ledger, publicUrl: process.env['PUBLIC_URL'], log: say });
   try {
     await demonstrate(instance.access, values.out);
   } finally {

@@ -28,6 +28,9 @@ export interface Access {
   organisations: OrganisationAccess[];
 }
 
+/** What an instance can stand on. */
+export type LedgerKind = 'local' | 'fabric';
+
 /** How to reach a running instance's store. */
 export interface StoreAccess {
   /** the owner's connection string: the embedded database's is another one after each start */
@@ -45,7 +48,11 @@ export interface InstanceOptions {
   /** a database to use instead of starting one */
   databaseUrl?: string | undefined;
   /** `NAME:KIND,…` of the ledger's members; four of them if not said */
-  organisations?: string;
+  organisations?: string | undefined;
+  /** the local ledger, or a real Hyperledger Fabric network on this machine; local if not said */
+  ledger?: LedgerKind | undefined;
+  /** how a new Fabric network orders: bft, if not said, or raft */
+  ordering?: string | undefined;
   log: (line: string) => void;
 }
 export interface Instance {
@@ -78,15 +85,40 @@ export const superviseLedger = (
     name: 'ledger',
     script: at('@yaoji/network/local/main'),
     args: [
-      `--folder=${join(folder, 'ledger')}`,
-      `--chaincode=${dirname(at('@yaoji/chaincode/package.json'))}`,
-      ...(organisations === undefined ? [] : [`--organisations=${organisations}`]),
+      ...ledgerArguments(folder, organisations),
       ...(port === undefined ? [] : [`--port=${port}`]),
       ...(control ? ['--control'] : []),
     ],
     env: process.env,
     logFile: join(folder, 'log', 'ledger.log'),
   });
+
+/** The real Fabric network of an instance's folder. */
+const superviseFabric = (folder: string, { organisations, ordering }: InstanceOptions): Supervised =>
+  supervise({
+    name: 'ledger',
+    script: at('@yaoji/network/fabric/main'),
+    args: [
+      ...ledgerArguments(folder, organisations),
+      ...(ordering === undefined ? [] : [`--ordering=${ordering}`]),
+    ],
+    env: process.env,
+    logFile: join(folder, 'log', 'ledger.log'),
+    // A busy machine takes its time for a dozen processes.
+    readyWithin: 180_000,
+  });
+
+/** The folder of the contract's package, as every ledger takes it. */
+export const contractFolder = (): string => dirname(at('@yaoji/chaincode/package.json'));
+
+/** Where an instance's ledger keeps everything. */
+export const ledgerFolder = (folder: string): string => join(folder, 'ledger');
+
+const ledgerArguments = (folder: string, organisations: string | undefined): string[] => [
+  `--folder=${ledgerFolder(folder)}`,
+  `--chaincode=${contractFolder()}`,
+  ...(organisations === undefined ? [] : [`--organisations=${organisations}`]),
+];
 
 /** The API of an instance's folder, on this store. `env`: what else it is told. */
 export const superviseApi = (
@@ -104,7 +136,7 @@ export const superviseApi = (
     env: {
       ...process.env,
       DATABASE_URL: databaseUrl,
-      LEDGER_PROFILE: join(folder, 'ledger', 'network.json'),
+      LEDGER_PROFILE: join(ledgerFolder(folder), 'network.json'),
       STATION_KEYS: join(folder, 'station-keys'),
       PORT: String(port),
       ...(publicUrl ? { PUBLIC_URL: publicUrl } : {}),
@@ -141,7 +173,10 @@ async function start(
     databaseUrl = postgres.url;
   }
 
-  const ledger = superviseLedger(folder, { organisations: options.organisations });
+  const ledger =
+    options.ledger === 'fabric'
+      ? superviseFabric(folder, options)
+      : superviseLedger(folder, { organisations: options.organisations });
   started.push(ledger);
   ended.push(ledger.exited.then(() => 'the ledger'));
   const { profile: profilePath } = (await ledger.ready) as { profile: string };
