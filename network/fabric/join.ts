@@ -1,6 +1,6 @@
 import { CHANNEL, orderingMembers, type NetworkLayout, type OrderingMember, type Places } from './layout.ts';
 import type { Member } from './members.ts';
-import { isHealthy, readMetric } from './operations.ts';
+import { askOperations, isHealthy, metricIn } from './operations.ts';
 import type { Tools } from './tools.ts';
 import { insist } from './wait.ts';
 
@@ -76,9 +76,10 @@ export async function joinPeer(tools: Tools, places: Places, member: Member): Pr
 async function raftLeads(orderers: readonly { member: Member; at: OrderingMember }[]): Promise<void> {
   await insist('an orderer leads', LIMIT_MS, async () => {
     const leads = await Promise.all(
-      orderers.map(({ member, at }) =>
-        readMetric(member.identities, at.orderer.operations, 'consensus_etcdraft_is_leader'),
-      ),
+      orderers.map(async ({ member, at }) => {
+        const { body } = await askOperations(member.identities, at.orderer.operations, '/metrics');
+        return metricIn(body, 'consensus_etcdraft_is_leader');
+      }),
     );
     if (!leads.includes(1)) throw new Error('none leads yet');
   });

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
 import { parseOrganisations } from '../organisations.ts';
+import { controlPath, serveControl, type Command, type Reply } from './control.ts';
 import { ORDERINGS } from './layout.ts';
-import { startFabric, type FabricOptions } from './start.ts';
+import { startFabric, type FabricOptions, type RunningNetwork } from './start.ts';
 
 const USAGE =
   'usage: main.js --folder DIR --chaincode PACKAGE [--organisations NAME:KIND,…] [--ordering bft|raft]';
@@ -39,7 +40,9 @@ async function main(): Promise<void> {
     once(process.stdin.resume(), 'end'),
   ]).then(() => asked.abort());
   try {
-    const network = await startFabric({ ...readOptions(), signal: asked.signal });
+    const options = readOptions();
+    const network = await startFabric({ ...options, signal: asked.signal });
+    await serveControl(controlPath(options.folder), (command) => obey(network, command));
     process.stdout.write(`${JSON.stringify({ ready: true, profile: network.profile })}\n`);
     const failure = await Promise.race([over, network.failed]);
     await network.stop();
@@ -47,6 +50,10 @@ async function main(): Promise<void> {
   } catch (error) {
     if (!asked.signal.aborted) throw error;
   }
+}
+
+async function obey(network: RunningNetwork, command: Command): Promise<Reply> {
+  return { sequence: await network.deploy(command.deploy) };
 }
 
 main().then(

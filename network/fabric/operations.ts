@@ -47,13 +47,8 @@ export async function isHealthy(identities: MemberIdentities, port: number): Pro
   );
 }
 
-/** A metric's value, the first if it has several; undefined when the node does not have it or does not answer. */
-export async function readMetric(
-  identities: MemberIdentities,
-  port: number,
-  name: string,
-): Promise<number | undefined> {
-  const { body } = await askOperations(identities, port, '/metrics').catch(() => ({ body: '' }));
-  const line = body.split('\n').find((text) => text.startsWith(`${name}{`) || text.startsWith(`${name} `));
+/** A metric's value in what a node has answered, the first if it has several. */
+export function metricIn(metrics: string, name: string): number | undefined {
+  const line = metrics.split('\n').find((text) => text.startsWith(`${name}{`) || text.startsWith(`${name} `));
   return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
 }

@@ -68,6 +68,7 @@ export interface RunningNetwork {
 export async function startFabric(options: FabricOptions): Promise<RunningNetwork> {
   const { log } = options;
   const binaries = await findBinaries();
+  log(`Hyperledger Fabric: peer ${binaries.versions.peer}, orderer ${binaries.versions.orderer}`);
   const places = placesIn(resolve(options.folder));
   const layout = await openLayout(places, options);
   const members = await openMembers(places, layout.members, log);

@@ -17,8 +17,8 @@ import {
 } from './processes.ts';
 
 const KEEPER = fileURLToPath(new URL('./keeper.js', import.meta.url));
-const SUPERVISOR_RECORD = 'supervisor';
-const KEEPER_RECORD = 'keeper';
+/** Under which name the process in charge of a folder is noted. */
+export const SUPERVISOR = 'supervisor';
 const STOP_LIMIT_MS = 5000;
 
 interface Kept {
@@ -49,12 +49,12 @@ export class Supervisor {
    * run is still in charge.
    */
   static async takeCharge(places: Places, log: (line: string) => void): Promise<Supervisor> {
-    const other = readProcess(places.run, SUPERVISOR_RECORD);
+    const other = readProcess(places.run, SUPERVISOR);
     if (other && isRunning(other)) {
       throw new Error(`a network is already running from ${places.folder}: process ${other.pid}`);
     }
     await endLeftovers(places);
-    recordProcess(places.run, SUPERVISOR_RECORD, process.pid);
+    recordProcess(places.run, SUPERVISOR, process.pid);
     return new Supervisor(places, log);
   }
 
@@ -65,7 +65,7 @@ export class Supervisor {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    if (this.keeper.pid !== undefined) recordProcess(places.run, KEEPER_RECORD, this.keeper.pid);
+    if (this.keeper.pid !== undefined) recordProcess(places.run, 'keeper', this.keeper.pid);
     this.keeper.on('message', (notice: Notice) => this.hear(notice));
     this.keeper.on('error', () => {});
     this.failed = once(this.keeper, 'exit').then(
@@ -112,7 +112,7 @@ export class Supervisor {
     await this.failed;
     // Only where the keeper was killed there is anything.
     await endLeftovers(this.places);
-    forgetProcess(this.places.run, SUPERVISOR_RECORD);
+    forgetProcess(this.places.run, SUPERVISOR);
   }
 
   private start(kept: Kept): void {
@@ -146,14 +146,8 @@ export class Supervisor {
 
 /** Ends what runs still of a network's folder that nobody is in charge of. Resolves when it is gone. */
 export async function endLeftovers(places: Places): Promise<void> {
-  const records = readProcesses(places.run).filter(({ name }) => name !== SUPERVISOR_RECORD);
+  const records = readProcesses(places.run).filter(({ name }) => name !== SUPERVISOR);
   // A keeper whose supervisor is gone is ending them already, and goes when it has.
   await endProcesses(records, STOP_LIMIT_MS);
   for (const { name } of records) forgetProcess(places.run, name);
-}
-
-/** The process in charge of a network's folder, if there is one. */
-export function supervisorOf(places: Places): number | undefined {
-  const record = readProcess(places.run, SUPERVISOR_RECORD);
-  return record && isRunning(record) ? record.pid : undefined;
 }
