@@ -34,10 +34,10 @@ export interface Event {
   disclosures: readonly string[];
 }
 
-/** Finds what is outside the process rules in the events of one request, while they are judged one after another. */
+/** Finds what is outside the process rules in some events, while they are judged one after another. */
 export interface Inspection {
-  /** the station that files what is found, to be locked with the others; undefined: there is none, and nothing is filed */
-  readonly station: string | undefined;
+  /** the stations that file what is found, to be locked with the others; a site may have none: then nothing is filed */
+  readonly stations: readonly string[];
   /** what was found, and in which event */
   readonly found: { station: string; n: number; checkId: ProcessCheckId }[];
   /** Looks at an event that was accepted, `world` being the state after it. Gives what is to be filed next, at this minute. */
@@ -45,19 +45,22 @@ export interface Inspection {
 }
 
 /**
- * Begins the inspection of a request that will take these steps. What it looks up may be missing, erased or changed in the
+ * Begins the inspection of steps that are to be taken at their sites. What it looks up may be missing, erased or changed in the
  * store: then the checks about it find nothing, and the step is stored as it would have been.
  */
 export async function openInspection(
   tx: Db,
-  { org, site }: { org: string; site: string },
-  steps: readonly string[],
+  steps: readonly { org: string; site: string; step: string }[],
 ): Promise<Inspection> {
-  const station = steps.some(isInspected) ? await systemStation(tx, org, site) : undefined;
+  const stations = new Map<string, string | undefined>();
+  for (const { org, site, step } of steps) {
+    if (!isInspected(step) || stations.has(`${org} ${site}`)) continue;
+    stations.set(`${org} ${site}`, await systemStation(tx, org, site));
+  }
   const found: Inspection['found'] = [];
-  /** the events of this request so far: they are stored at its end */
+  /** the events so far: they are stored at the end */
   const recent: Event[] = [];
-  let next: number | undefined;
+  const next = new Map<string, number>();
 
   const latest = async (
     isIt: (entry: Entry) => boolean,
@@ -91,6 +94,7 @@ export async function openInspection(
 
   async function look(event: Event, world: World, now: string): Promise<Statement[]> {
     const { entry } = event;
+    const { org, site } = entry;
     if (!isInspected(entry.step)) {
       recent.push(event);
       return [];
@@ -112,9 +116,10 @@ export async function openInspection(
     for (const { checkId } of deviations) found.push({ station: entry.station, n: entry.n, checkId });
     // One that is open already says it: quality control decides about the check, not about each event.
     const fresh = deviations.filter(({ checkId }) => !own.deviations.includes(checkId));
+    const station = stations.get(`${org} ${site}`);
     if (station === undefined || fresh.length === 0) return [];
-    let n = next ?? (await nextNumber(tx, station));
-    next = n + fresh.length;
+    let n = next.get(station) ?? (await nextNumber(tx, station));
+    next.set(station, n + fresh.length);
     return fresh.map((payload) => ({
       step: 'DEVIATION_RECORDED',
       subject: entry.subject,
@@ -127,7 +132,7 @@ export async function openInspection(
     }));
   }
 
-  return { station, found, look };
+  return { stations: [...stations.values()].filter((station) => station !== undefined), found, look };
 }
 
 /** Whether the service has anything to check at this step. */

@@ -36,8 +36,20 @@ export async function receiptsOf(
 
 const entryOf = ({ entry }: EventStatus): ReturnType<typeof parseEntry> => parseEntry(entry);
 
-function toReceipt(
-  { station, n, step, subject, said_by, code, index, leaf, body, deviations }: EventStatus,
+/** What is said of an event that stands so; `held`: it waits for the other side of its handover. */
+export function toReceipt(
+  {
+    station,
+    n,
+    step,
+    subject,
+    said_by,
+    code,
+    index,
+    leaf,
+    body,
+    deviations,
+  }: Omit<EventStatus, 'org' | 'entry'>,
   held: boolean,
 ): Receipt {
   const marks = deviations.map((check): Mark => `DEVIATION:${check}`);

@@ -13,8 +13,16 @@ export interface StoredEvent {
 /** Appends events with their disclosures. The caller holds the locks of their subjects and stations. */
 export async function appendEvents(tx: Db, events: readonly StoredEvent[]): Promise<void> {
   if (events.length === 0) return;
+  const shown = events.flatMap(({ entry, disclosures }) =>
+    disclosures.map((text, position) => ({ station: entry.station, n: entry.n, position, text })),
+  );
+  // One statement: each costs as much as many rows.
   await tx.query(
-    `insert into event (station, n, org, site, step, subject, links, entry, body_hash)
+    `with shown as (
+       insert into disclosure (station, n, position, text)
+       select * from unnest($10::text[], $11::bigint[], $12::smallint[], $13::text[])
+     )
+     insert into event (station, n, org, site, step, subject, links, entry, body_hash)
      select station, n, org, site, step, subject,
             array(select jsonb_array_elements_text(links)), entry, body_hash
      from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::bytea[])
@@ -30,15 +38,6 @@ export async function appendEvents(tx: Db, events: readonly StoredEvent[]): Prom
       events.map(({ entry }) => JSON.stringify(entry.links ?? [])),
       events.map(({ line }) => line),
       events.map(({ bodyHash }) => Buffer.from(bodyHash)),
-    ],
-  );
-  const shown = events.flatMap(({ entry, disclosures }) =>
-    disclosures.map((text, position) => ({ station: entry.station, n: entry.n, position, text })),
-  );
-  if (shown.length === 0) return;
-  await tx.query(
-    'insert into disclosure (station, n, position, text) select * from unnest($1::text[], $2::bigint[], $3::smallint[], $4::text[])',
-    [
       shown.map(({ station }) => station),
       shown.map(({ n }) => n),
       shown.map(({ position }) => position),
@@ -76,26 +75,37 @@ export interface PendingEvent {
   station: string;
   n: number;
   org: string;
+  step: string;
+  /** its subject, then its links */
   subjects: string[];
-  line: string;
-}
-
-interface PendingRow {
-  station: string;
-  n: string;
-  org: string;
-  subjects: string[];
-  entry: string;
+  /** the handover that it is a side of */
+  handover: string | null;
 }
 
 /** Every pending event about any of these subjects, oldest arrival first. */
 export async function pendingAbout(db: Db, subjects: readonly string[]): Promise<PendingEvent[]> {
-  const { rows } = await db.query<PendingRow>(
-    `select p.station, p.n, p.org, p.subjects, e.entry from pending p join event e using (station, n)
-     where p.subjects && $1::text[] order by p.arrival`,
+  const { rows } = await db.query<Omit<PendingEvent, 'n'> & { n: string }>(
+    `select station, n, org, step, subjects, case when step in ('HANDED_OVER', 'COURIER_ACCEPTED') then (
+       select entry::json #>> '{open,handover}' from event e where e.station = p.station and e.n = p.n
+     ) end as handover
+     from pending p where subjects && $1::text[] order by arrival`,
     [subjects],
   );
-  return rows.map(({ entry, n, ...rest }) => ({ ...rest, n: Number(n), line: entry }));
+  return rows.map(({ n, ...rest }) => ({ ...rest, n: Number(n) }));
+}
+
+/** The entries of these events (canonical JSON), in their order; all of them are stored. */
+export async function entriesOf(
+  db: Db,
+  identities: readonly { station: string; n: number }[],
+): Promise<string[]> {
+  if (identities.length === 0) return [];
+  const { rows } = await db.query<{ entry: string }>(
+    `select e.entry from unnest($1::text[], $2::bigint[]) with ordinality as asked (station, n, position)
+     join event e using (station, n) order by position`,
+    [identities.map(({ station }) => station), identities.map(({ n }) => n)],
+  );
+  return rows.map(({ entry }) => entry);
 }
 
 /** Keeps the service's own refusal of an event beside it. */
