@@ -119,12 +119,13 @@ export async function latency(bench: Bench, perSecond: number, seconds: number):
     const started = performance.now();
     starts.set(nameOf(event), started);
     // A station says one thing after the other; the time that it waits for its own last answer counts.
-    const answer = (lasts.get(event.station) ?? Promise.resolve())
-      .then(() => connection.post(event))
-      .then(() => {
-        answered.push(performance.now() - started);
-        settling.await(event);
-      });
+    const before = lasts.get(event.station);
+    const answer = (async () => {
+      await before;
+      await connection.post(event);
+      answered.push(performance.now() - started);
+      settling.await(event);
+    })();
     lasts.set(event.station, answer);
     sent.push(answer);
   }
