@@ -37,8 +37,9 @@ export function readBuild(folder: string): Build {
   if (!existsSync(main)) throw new Error(`${main} is not there: the contract has not been compiled`);
   const code = codeFolder(folder, main);
   const files = readdirSync(code, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.js'))
-    .map((file) => file.split(sep).join('/'))
+    .map((file) => file.split(sep))
+    .filter((parts) => parts.at(-1)?.endsWith('.js') && !parts.includes('node_modules'))
+    .map((parts) => parts.join('/'))
     .sort();
   const hash = createHash('sha256').update(lengthed(Buffer.from(text)));
   for (const file of files) {

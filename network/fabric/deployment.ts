@@ -1,9 +1,9 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { chaincodeCommand } from '../chaincode-server.ts';
 import { checkSameBuild, keepBuild, keptBuild, readBuild } from './build.ts';
-import { approve, commit, install, packagesOf, readDefinition, type Definition } from './lifecycle.ts';
+import { approve, commit, install, packagesOf, readDefinition } from './lifecycle.ts';
 import {
   chaincodeNode,
   readLayout,
@@ -41,15 +41,6 @@ export class Deployment {
     this.log = log;
   }
 
-  /** Starts the contract that the channel has agreed upon, if it has. */
-  async resume(): Promise<void> {
-    const [first] = this.place.members;
-    const { layout } = this;
-    const definition = first && (await readDefinition(this.place.tools, first));
-    const build = layout.builds.find(({ hash }) => hash === definition?.version);
-    if (build && existsSync(keptBuild(this.place.places.builds, build.hash))) this.start(build);
-  }
-
   /** See RunningNetwork.deploy. */
   deploy(chaincode: string): Promise<number> {
     const next = this.last.then(() => this.replace(chaincode));
@@ -73,14 +64,12 @@ export class Deployment {
     const [, build] = builds[0]!;
     const deployed = await readDefinition(tools, first);
     const place = await this.placeOf(build.hash);
-    if (deployed?.version === build.hash && this.runs(place)) return deployed.sequence;
-
     keepBuild(places.builds, build);
     this.start(place);
-    const definition: Definition =
-      deployed?.version === build.hash
-        ? deployed
-        : { version: build.hash, sequence: (deployed?.sequence ?? 0) + 1 };
+    // Only what all had installed and approved was ever committed.
+    if (deployed?.version === build.hash) return deployed.sequence;
+
+    const definition = { version: build.hash, sequence: (deployed?.sequence ?? 0) + 1 };
     const deploying = { tools, places, layout: this.layout, members };
     const packages = packagesOf(members, place);
     await Promise.all(
@@ -90,7 +79,7 @@ export class Deployment {
     await Promise.all(
       members.map((member) => approve(deploying, member, definition, packages.get(member.layout.mspId)!)),
     );
-    if (definition !== deployed) await commit(deploying, definition);
+    await commit(deploying, definition);
     this.log(
       `all members have agreed upon build ${build.hash.slice(0, 12)}, definition ${definition.sequence}`,
     );

@@ -82,7 +82,6 @@ export async function startFabric(options: FabricOptions): Promise<RunningNetwor
     log('orderers and peers run');
     await joinChannel(tools, places, layout, members);
     log('all have joined the channel');
-    await deployment.resume();
     await deployment.deploy(resolve(options.chaincode));
     await networkIsReady(members);
     saveProfile(places, members);
