@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Mocha from 'mocha';
 import { rootHooks } from './support/database.ts';
+import { REAL_FABRIC } from './support/fabric.ts';
 import { leftOutReasons } from './support/left-out.ts';
 
 // Runs every test, or those whose path contains one of the arguments, and says at the end what was left out and why.
@@ -28,15 +29,19 @@ await mocha.loadFilesAsync();
 const failures = await new Promise<number>((resolve) => {
   let passed = 0;
   let pending = 0;
+  let onFabric = 0;
   mocha
     .run((failed) => {
       const reasons = leftOutReasons();
       for (const reason of reasons) process.stdout.write(`left out: ${reason}\n`);
-      process.stdout.write('real Fabric: none\n');
       process.stdout.write(`${passed} passed, ${failed} failed${pending ? `, ${pending} skipped` : ''}\n`);
+      process.stdout.write(`real Fabric: ${onFabric ? `${onFabric} tests` : 'none'}\n`);
       resolve(failed);
     })
-    .on('pass', () => passed++)
+    .on('pass', (test) => {
+      passed++;
+      if (test.fullTitle().startsWith(REAL_FABRIC)) onFabric++;
+    })
     .on('pending', () => pending++);
 });
 // A handle that a test left open must not keep the run from ending; what it started ends with us.

@@ -2,7 +2,7 @@ import { findBinaries, FabricMissing } from '@yaoji/network/fabric/binaries';
 
 import { isRequired, leaveOut } from './left-out.ts';
 
-/** What tests on a real network are called by; stands in the title of each, so that the runner can count them. */
+/** The titles of tests that run on a real network begin with it, and no others: the runner counts them by it. */
 export const REAL_FABRIC = 'Real Fabric';
 
 /** Why this machine cannot run a Fabric network, in a sentence; undefined where it can. */
