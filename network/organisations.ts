@@ -22,13 +22,14 @@ export function parseOrganisations(text: string): Organisation[] {
   return organisations;
 }
 
-function parseOrganisation(text: string): Organisation {
+/** Reads `HospitalMSP:hospital`. Throws a sentence for a person. */
+export function parseOrganisation(text: string): Organisation {
   const [mspId = '', name, ...rest] = text.split(':');
   const kind = MEMBER_KINDS.find((known) => known === name);
   // The name becomes a folder's name.
   if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(mspId) || !kind || rest.length > 0) {
     throw new Error(
-      `--organisations takes NAME:KIND,… with a KIND of ${MEMBER_KINDS.join(', ')}; not "${text}"`,
+      `an organisation is written NAME:KIND, with a KIND of ${MEMBER_KINDS.join(', ')}; not "${text}"`,
     );
   }
   return { mspId, kind };

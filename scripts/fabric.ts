@@ -44,6 +44,9 @@ command('up', 'bring everything up; on a running one, replace the contract if it
 command('status', 'the nodes, their processes and their heights').action(status);
 command('down', 'stop everything; the data stay').action(down);
 command('clean', 'delete the data of a stopped network').action(clean);
+command('add', 'take another member into a running network: its peer and its contract, no orderer')
+  .argument('<NAME:KIND>', 'for example SecondDecoctionMSP:decoction')
+  .action(add);
 command('logs', "the end of a node's log").argument('[node]').action(logs);
 
 async function up(options: Data & { organisations?: string; ordering?: string }): Promise<void> {
@@ -94,6 +97,19 @@ async function down({ data }: Data): Promise<void> {
   }
   await endLeftovers(places);
   say(instance ? `stopped; the data stay in ${folder}` : 'nothing was running');
+}
+
+async function add(organisation: string, { data }: Data): Promise<void> {
+  const folder = resolve(data);
+  if (!runningIn(folder)) throw new Error(`nothing runs from ${folder}: npm run fabric first`);
+  say(`a majority of the members takes in ${organisation}`);
+  await control(controlPath(ledgerFolder(folder)), { add: organisation });
+  say(
+    `${organisation} is a member: its peer endorses, and it has approved the contract. It runs no orderer.`,
+  );
+  say(
+    'The API serves it, with keys of its own in access.json, after npm run fabric -- down and npm run fabric.',
+  );
 }
 
 function clean({ data }: Data): void {

@@ -214,9 +214,12 @@ async function found(profile: NetworkProfile): Promise<void> {
       const suffix = twin ? ` ${twin + 1}` : '';
       return { org: mspId, kind, zh: zh + suffix, en: en + suffix };
     });
-    await register(ledger, members[0]!.org, 'Found', members).catch((error: unknown) => {
-      if (!(error instanceof RegistrationRefused && error.code === 'ALREADY_FOUNDED')) throw error;
-    });
+    const isNew = await unless('ALREADY_FOUNDED', register(ledger, members[0]!.org, 'Found', members));
+    const regulator = members.find(({ kind }) => kind === 'regulator');
+    if (!isNew && regulator) {
+      for (const member of members)
+        await unless('MEMBER_EXISTS', register(ledger, regulator.org, 'AddMember', member));
+    }
     for (const { org, zh, en } of members)
       await register(ledger, org, 'PutSite', { site: siteOf(org), zh, en, rules: DEFAULT_RULE_SET });
   } finally {
@@ -224,21 +227,31 @@ async function found(profile: NetworkProfile): Promise<void> {
   }
 }
 
-/** The organisations' API keys: made once per folder, since only their hashes are stored. */
+/** Whether a registration was made; false where the contract refuses it for this reason. Throws for any other. */
+async function unless(code: string, registration: Promise<void>): Promise<boolean> {
+  try {
+    await registration;
+    return true;
+  } catch (error) {
+    if (error instanceof RegistrationRefused && error.code === code) return false;
+    throw error;
+  }
+}
+
+/** The organisations' API keys: made once for each in a folder, since only their hashes are stored. */
 async function accessOf(
   file: string,
   databaseUrl: string,
   profile: NetworkProfile,
   url: string,
 ): Promise<Access> {
-  if (existsSync(file)) {
-    const { organisations } = JSON.parse(readFileSync(file, 'utf8')) as Access;
-    return writeAccess(file, { url, organisations });
-  }
+  const organisations: OrganisationAccess[] = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as Access).organisations
+    : [];
+  const known = new Set(organisations.map(({ org }) => org));
   const pool = openPool(databaseUrl, { role: 'yaoji_app', max: 1, onError: () => {} });
   try {
-    const organisations: OrganisationAccess[] = [];
-    for (const { mspId: org, kind } of profile.organisations) {
+    for (const { mspId: org, kind } of profile.organisations.filter(({ mspId }) => !known.has(mspId))) {
       const site = siteOf(org);
       const { key: recorder } = await createApiKey(pool, { org, site, role: 'recorder' });
       const { key: registrar } = await createApiKey(pool, { org, site, role: 'registrar' });

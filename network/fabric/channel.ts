@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { flags } from '../flags.ts';
 import { CHANNEL, type NetworkLayout, type Ordering, type Places } from './layout.ts';
 import type { Member } from './members.ts';
 import { HOST } from './ports.ts';
@@ -8,25 +9,32 @@ import type { Tools } from './tools.ts';
 
 const PROFILE = 'Yaoji';
 
-/** Makes block 0 of the channel, unless it is there. Later members join by a change of its configuration. */
+/** Makes block 0 of the channel. Later members join by a change of its configuration. */
 export async function makeGenesis(
   tools: Tools,
   places: Places,
   { ordering }: NetworkLayout,
   members: readonly Member[],
 ): Promise<void> {
-  mkdirSync(places.channel, { recursive: true });
-  writeConfigtx(places.channel, configtx(ordering, members));
-  const block = `${places.genesis}.new`;
-  await tools.configtxgen(places.channel, '-profile', PROFILE, '-channelID', CHANNEL, '-outputBlock', block);
-  renameSync(block, places.genesis);
+  const unfinished = `${places.genesis}.new`;
+  await makeBlock(tools, places.channel, unfinished, ordering, members);
+  renameSync(unfinished, places.genesis);
 }
 
-/** What a channel's configuration would say of a member's organisation, as configtxgen prints it: JSON text. */
-export async function printOrganisation(tools: Tools, folder: string, member: Member): Promise<string> {
+/** Makes block 0 of such a channel as a file. The folder takes what configtxgen reads. */
+export async function makeBlock(
+  tools: Tools,
+  folder: string,
+  file: string,
+  ordering: Ordering,
+  members: readonly Member[],
+): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  writeConfigtx(folder, { Organizations: [peerOrganisation(member)] });
-  return tools.configtxgen(folder, '-printOrg', member.layout.mspId);
+  writeConfigtx(folder, configtx(ordering, members));
+  await tools.configtxgen(
+    folder,
+    ...flags({ '-profile': PROFILE, '-channelID': CHANNEL, '-outputBlock': file }),
+  );
 }
 
 // configtxgen reads YAML, and JSON is YAML.

@@ -9,14 +9,15 @@ import { placesIn } from './layout.ts';
 // A socket in the network's folder, which only its owner can enter, takes one JSON command a line and answers each with one.
 
 /** What a running network can be told. */
-export interface Command {
+export type Command =
   /** Agree upon the contract as it is compiled in this package's folder. */
-  readonly deploy: string;
-}
+  | { readonly deploy: string }
+  /** Take in a member, as NAME:KIND. */
+  | { readonly add: string };
 
 /** What it says to that. */
 export interface Reply {
-  /** The sequence of the contract's definition afterwards. */
+  /** After `deploy`: the sequence of the contract's definition. */
   readonly sequence?: number;
   /** Why it was not done. */
   readonly error?: string;
@@ -27,16 +28,19 @@ export function controlPath(folder: string): string {
   return placesIn(resolve(folder)).control;
 }
 
-/** Lets other processes of this user tell the network something. */
+/** Lets other processes of this user tell the network something, one thing at a time. */
 export async function serveControl(
   path: string,
   obey: (command: Command) => Promise<Reply>,
 ): Promise<Server> {
   // What a killed supervisor left behind.
   rmSync(path, { force: true });
+  let last = Promise.resolve();
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    createInterface(socket).on('line', (line) => void answer(socket, line, obey));
+    createInterface(socket).on('line', (line) => {
+      last = last.then(() => answer(socket, line, obey));
+    });
   });
   server.listen(path);
   await once(server, 'listening');

@@ -9,6 +9,7 @@ import {
   readLayout,
   writeLayout,
   type BuildLayout,
+  type MemberLayout,
   type NetworkLayout,
   type Places,
 } from './layout.ts';
@@ -17,9 +18,11 @@ import type { Node } from './nodes.ts';
 import { choosePorts, HOST } from './ports.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { Tools } from './tools.ts';
+import { insist } from './wait.ts';
 
 // Calls that the replaced contract has begun may take as long as the API waits for an endorsement.
 const LAST_CALLS_MS = 5000;
+const CATCH_UP_MS = 60_000;
 
 interface Place {
   readonly tools: Tools;
@@ -44,6 +47,13 @@ export class Deployment {
   /** See RunningNetwork.deploy. */
   deploy(chaincode: string): Promise<number> {
     const next = this.last.then(() => this.replace(chaincode));
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Gives a member that has just joined the contract that the others have agreed upon. */
+  admit(member: Member): Promise<void> {
+    const next = this.last.then(() => this.extend(member));
     this.last = next.catch(() => undefined);
     return next;
   }
@@ -87,11 +97,29 @@ export class Deployment {
     return definition.sequence;
   }
 
+  private async extend(member: Member): Promise<void> {
+    const { tools, places, members } = this.place;
+    const { mspId } = member.layout;
+    const [first] = members;
+    const definition = first && (await readDefinition(tools, first));
+    if (!definition) throw new Error('the members have no contract');
+    const place = await this.placeOf(definition.version, member.layout);
+    const own = packagesOf([member], place).get(mspId)!;
+    const name = chaincodeNode(member.layout, place.hash);
+    if (!this.supervisor.has(name)) this.supervisor.run(this.newNode(member, place, name, own.id));
+    const deploying = { tools, places, layout: this.layout, members };
+    await install(deploying, member, own);
+    await insist(`${mspId} knows the contract`, CATCH_UP_MS, async () => {
+      if (!(await readDefinition(tools, member))) throw new Error('it does not yet');
+    });
+    await approve(deploying, member, definition, own);
+  }
+
   /** Where a build's processes serve; chosen now if it is new. */
-  private async placeOf(hash: string): Promise<BuildLayout> {
+  private async placeOf(hash: string, ...more: readonly MemberLayout[]): Promise<BuildLayout> {
     const { layout } = this;
     const found = layout.builds.find((build) => build.hash === hash);
-    const without = layout.members.filter(({ mspId }) => found?.ports[mspId] === undefined);
+    const without = [...layout.members, ...more].filter(({ mspId }) => found?.ports[mspId] === undefined);
     if (found && without.length === 0) return found;
     const ports = await choosePorts(without.length);
     const added = without.map(({ mspId }, i) => [mspId, ports[i]!] as const);

@@ -45,6 +45,8 @@ export interface NetworkLayout {
   readonly version: 1;
   readonly ordering: Ordering;
   readonly members: readonly MemberLayout[];
+  /** One that is being taken in: where its nodes are to be, whenever that is finished. */
+  readonly joining?: MemberLayout;
   /** Those that may be running: the deployed one, and another while the contract is being replaced. */
   readonly builds: readonly BuildLayout[];
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
-import { parseOrganisations } from '../organisations.ts';
+import { parseOrganisation, parseOrganisations } from '../organisations.ts';
 import { controlPath, serveControl, type Command, type Reply } from './control.ts';
 import { ORDERINGS } from './layout.ts';
 import { startFabric, type FabricOptions, type RunningNetwork } from './start.ts';
@@ -53,7 +53,9 @@ async function main(): Promise<void> {
 }
 
 async function obey(network: RunningNetwork, command: Command): Promise<Reply> {
-  return { sequence: await network.deploy(command.deploy) };
+  if ('deploy' in command) return { sequence: await network.deploy(command.deploy) };
+  await network.add(parseOrganisation(command.add));
+  return {};
 }
 
 main().then(

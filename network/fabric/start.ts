@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 
 import { DEFAULT_ORGANISATIONS, type Organisation } from '../organisations.ts';
 import { writeProfile } from '../profile.ts';
+import { admitMember } from './admit.ts';
 import { findBinaries, type Binaries } from './binaries.ts';
 import { makeGenesis } from './channel.ts';
 import { Deployment } from './deployment.ts';
@@ -54,8 +55,8 @@ export interface RunningNetwork {
    * of its definition. The contract goes on answering meanwhile.
    */
   deploy(chaincode: string): Promise<number>;
-  /** A node's process as of now. */
-  pid(node: string): number | undefined;
+  /** Takes another member in, with a peer and without an orderer; answers when its peer endorses with the others'. */
+  add(organisation: Organisation): Promise<void>;
   /** Leaves nothing running and the data where they are. */
   stop(): Promise<void>;
 }
@@ -97,7 +98,12 @@ export async function startFabric(options: FabricOptions): Promise<RunningNetwor
     profile: places.profile,
     failed: supervisor.failed,
     deploy: (chaincode) => deployment.deploy(resolve(chaincode)),
-    pid: (node) => supervisor.pid(node),
+    async add(organisation) {
+      const network = { tools, binaries, places, supervisor, deployment, members, log };
+      members.push(await admitMember(network, organisation));
+      await networkIsReady(members);
+      saveProfile(places, members);
+    },
     stop: () => supervisor.stop(),
   };
 }
@@ -177,7 +183,7 @@ async function checkPorts({ members }: NetworkLayout): Promise<void> {
 }
 
 /** Writes the profile that clients reach the network by. */
-export function saveProfile(places: Places, members: readonly Member[]): void {
+function saveProfile(places: Places, members: readonly Member[]): void {
   writeProfile(places.profile, {
     channel: CHANNEL,
     chaincode: CHAINCODE,

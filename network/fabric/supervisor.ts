@@ -84,11 +84,6 @@ export class Supervisor {
     return this.kept.has(name);
   }
 
-  /** A node's process as of now. */
-  pid(name: string): number | undefined {
-    return this.kept.get(name)?.pid;
-  }
-
   /** Stops a node for good; resolves when its process is gone. */
   async end(name: string): Promise<void> {
     const kept = this.kept.get(name);
