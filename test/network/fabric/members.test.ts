@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { newLayout, placesIn } from '@yaoji/network/fabric/layout';
 import { openMembers, type Member } from '@yaoji/network/fabric/members';
 import { certify } from '@yaoji/network/identities/certify';
-import { checkExpiry } from '@yaoji/network/identities/expiry';
+import { certificatesIn, checkExpiry } from '@yaoji/network/identities/expiry';
 import { readIssued } from '@yaoji/network/identities/files';
 import { certificatesOf } from '@yaoji/network/identities/member';
+import type { NetworkProfile } from '@yaoji/network/profile';
 import { expect } from 'chai';
 
 const DAY_MS = 86_400_000;
@@ -87,6 +88,34 @@ describe("A member of a real network's certificates", () => {
     expect(() => checkExpiry([good, soon, due, dead], now)).to.throw(
       /^the certificate peer TLS of HospitalMSP expires at .*; the certificate admin of HospitalMSP expired at/,
     );
+  });
+
+  it('of a client are those that its profile names', () => {
+    const { service, admin, clientTls: client, ca } = member.identities;
+    const profile: NetworkProfile = {
+      channel: 'channel',
+      chaincode: 'trace',
+      development: false,
+      endorsements: 1,
+      organisations: [
+        {
+          mspId: 'HospitalMSP',
+          kind: 'hospital',
+          gateway: 'localhost:7051',
+          ca: readIssued(ca).certificate,
+          client,
+          identities: { service, admin },
+        },
+      ],
+    };
+    const watched = certificatesIn(profile);
+    expect(watched.map(({ name }) => name)).to.deep.equal([
+      'CA of HospitalMSP',
+      'service of HospitalMSP',
+      'admin of HospitalMSP',
+      'client TLS of HospitalMSP',
+    ]);
+    expect(checkExpiry(watched, new Date())).to.deep.equal([]);
   });
 
   it('are called by words', () => {

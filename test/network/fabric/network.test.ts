@@ -203,6 +203,36 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
     expect(await answer()).to.equal('three');
   });
 
+  it('takes in another member while it runs, whose part in it then stays', async () => {
+    const first = await control(controlPath(data), { add: 'not written so' }).catch(
+      (error: Error) => error.message,
+    );
+    expect(first).to.match(/an organisation is written NAME:KIND/);
+    await control(controlPath(data), { add: 'SecondDecoctionMSP:decoction' });
+    const joined = async (): Promise<void> => {
+      const profile = readProfile(running.profile);
+      expect([profile.organisations.length, profile.endorsements]).to.deep.equal([5, 3]);
+      const theirs = connectAs(servicePerson(profile.organisations[4]!), profile);
+      const endorsingOrganizations = profile.organisations.map(({ mspId }) => mspId);
+      const key = `fifth-${Date.now()}`;
+      await eventually(
+        () => theirs.contract.submit('create', { arguments: [key, 'v'], endorsingOrganizations }),
+        isOvertaken,
+      );
+      theirs.close();
+    };
+    await joined();
+    const again = await control(controlPath(data), { add: 'SecondDecoctionMSP:decoction' }).catch(
+      (error: Error) => error.message,
+    );
+    expect(again).to.equal('SecondDecoctionMSP is a member already');
+    await end('SIGTERM');
+    compile('four');
+    await start();
+    await joined();
+    expect(await answer()).to.equal('four');
+  });
+
   it('refuses to be another network than its folder holds', async () => {
     await end('SIGTERM');
     expect(processes()).to.deep.equal([]);
