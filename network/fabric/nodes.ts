@@ -17,6 +17,7 @@ const LOGGING = 'info:gossip=warning:comm.grpc.server=warning';
 /**
  * Whether peers want a client's certificate, and with them orderers: a peer shows its own only where it wants others'.
  * Between orderers, at admin and operations endpoints and at the contract both ends always show one.
+ * TODO: 'true' once the API shows the certificate that its profile names, and binds its requests for blocks to it.
  */
 const CLIENTS_SHOW_CERTIFICATES = 'false';
 

@@ -1,4 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+import type { NetworkProfile } from '../profile.ts';
 
 const DAY_MS = 86_400_000;
 /** Less than this left, and nothing is started with the certificate any more. */
@@ -10,6 +13,20 @@ const SHORT_MS = 30 * DAY_MS;
 export interface Watched {
   readonly name: string;
   readonly certificate: string;
+}
+
+/** The certificates that a client of a network works with, for `checkExpiry`. Throws when one cannot be read. */
+export function certificatesIn({ organisations }: NetworkProfile): Watched[] {
+  return organisations.flatMap(({ mspId, ca, identities, client }) => {
+    const files = { ...identities, ...(client && { 'client TLS': client }) };
+    return [
+      { name: `CA of ${mspId}`, certificate: ca },
+      ...Object.entries(files).map(([name, { certificate }]) => ({
+        name: `${name} of ${mspId}`,
+        certificate: readFileSync(certificate, 'utf8'),
+      })),
+    ];
+  });
 }
 
 /** A certificate that has expired, or is about to. */
