@@ -2,9 +2,8 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { flags } from '../flags.ts';
-import { CHANNEL, type NetworkLayout, type Ordering, type Places } from './layout.ts';
-import type { Member } from './members.ts';
-import { HOST } from './ports.ts';
+import { hostOf, type NetworkLayout, type Ordering, type Places } from './layout.ts';
+import type { PublicMember } from './members.ts';
 import type { Tools } from './tools.ts';
 
 const PROFILE = 'Yaoji';
@@ -14,7 +13,7 @@ export async function makeGenesis(
   tools: Tools,
   places: Places,
   { ordering }: NetworkLayout,
-  members: readonly Member[],
+  members: readonly PublicMember[],
 ): Promise<void> {
   const unfinished = `${places.genesis}.new`;
   await makeBlock(tools, places.channel, unfinished, ordering, members);
@@ -27,13 +26,13 @@ export async function makeBlock(
   folder: string,
   file: string,
   ordering: Ordering,
-  members: readonly Member[],
+  members: readonly PublicMember[],
 ): Promise<void> {
   mkdirSync(folder, { recursive: true });
   writeConfigtx(folder, configtx(ordering, members));
   await tools.configtxgen(
     folder,
-    ...flags({ '-profile': PROFILE, '-channelID': CHANNEL, '-outputBlock': file }),
+    ...flags({ '-profile': PROFILE, '-channelID': tools.channel, '-outputBlock': file }),
   );
 }
 
@@ -43,7 +42,7 @@ function writeConfigtx(folder: string, content: object): void {
 }
 
 /** The content of configtx.yaml for a new channel. */
-export function configtx(ordering: Ordering, members: readonly Member[]): object {
+export function configtx(ordering: Ordering, members: readonly PublicMember[]): object {
   const orderers = members.filter(({ layout }) => layout.orderer !== undefined);
   return {
     Profiles: {
@@ -73,7 +72,7 @@ export function configtx(ordering: Ordering, members: readonly Member[]): object
   };
 }
 
-function smartBft(members: readonly Member[]): object {
+function smartBft(members: readonly PublicMember[]): object {
   return {
     OrdererType: 'BFT',
     SmartBFT: {
@@ -92,7 +91,7 @@ function smartBft(members: readonly Member[]): object {
     },
     ConsenterMapping: members.map(({ layout, identities }, i) => ({
       ID: i + 1,
-      Host: HOST,
+      Host: hostOf(layout),
       Port: layout.orderer?.listen,
       MSPID: identities.ordererMspId,
       Identity: identities.orderer.certificate,
@@ -102,20 +101,20 @@ function smartBft(members: readonly Member[]): object {
   };
 }
 
-function etcdRaft(members: readonly Member[]): object {
+function etcdRaft(members: readonly PublicMember[]): object {
   return {
     OrdererType: 'etcdraft',
     EtcdRaft: {
-      // For one machine; across hosts a tick of 500 ms is usual.
       Options: {
-        TickInterval: '100ms',
+        // Across hosts an answer takes longer.
+        TickInterval: members.some(({ layout }) => layout.host) ? '500ms' : '100ms',
         ElectionTick: 10,
         HeartbeatTick: 1,
         MaxInflightBlocks: 5,
         SnapshotIntervalSize: '16 MB',
       },
       Consenters: members.map(({ layout, identities }) => ({
-        Host: HOST,
+        Host: hostOf(layout),
         Port: layout.orderer?.listen,
         ClientTLSCert: identities.ordererTls.certificate,
         ServerTLSCert: identities.ordererTls.certificate,
@@ -124,13 +123,13 @@ function etcdRaft(members: readonly Member[]): object {
   };
 }
 
-function ordererOrganisation({ layout, identities, msp }: Member): object {
+function ordererOrganisation({ layout, identities, msp }: PublicMember): object {
   const id = identities.ordererMspId;
   return {
     Name: id,
     ID: id,
     MSPDir: msp.ordererOrganisation,
-    OrdererEndpoints: [`${HOST}:${layout.orderer?.listen}`],
+    OrdererEndpoints: [`${hostOf(layout)}:${layout.orderer?.listen}`],
     Policies: {
       Readers: signedBy(id, 'member'),
       Writers: signedBy(id, 'member'),
@@ -140,7 +139,7 @@ function ordererOrganisation({ layout, identities, msp }: Member): object {
   };
 }
 
-function peerOrganisation({ layout, msp }: Member): object {
+function peerOrganisation({ layout, msp }: PublicMember): object {
   const id = layout.mspId;
   return {
     Name: id,
@@ -152,7 +151,7 @@ function peerOrganisation({ layout, msp }: Member): object {
       Admins: signedBy(id, 'admin'),
       Endorsement: signedBy(id, 'peer'),
     },
-    AnchorPeers: [{ Host: HOST, Port: layout.peer.listen }],
+    AnchorPeers: [{ Host: hostOf(layout), Port: layout.peer.listen }],
   };
 }
 

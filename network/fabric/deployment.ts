@@ -80,7 +80,7 @@ export class Deployment {
     if (deployed?.version === build.hash) return deployed.sequence;
 
     const definition = { version: build.hash, sequence: (deployed?.sequence ?? 0) + 1 };
-    const deploying = { tools, places, layout: this.layout, members };
+    const deploying = { tools, places, layout: this.layout, members, own: members };
     const packages = packagesOf(members, place);
     await Promise.all(
       members.map((member) => install(deploying, member, packages.get(member.layout.mspId)!)),
@@ -107,7 +107,7 @@ export class Deployment {
     const own = packagesOf([member], place).get(mspId)!;
     const name = chaincodeNode(member.layout, place.hash);
     if (!this.supervisor.has(name)) this.supervisor.run(this.newNode(member, place, name, own.id));
-    const deploying = { tools, places, layout: this.layout, members };
+    const deploying = { tools, places, layout: this.layout, members, own: members };
     await install(deploying, member, own);
     await insist(`${mspId} knows the contract`, CATCH_UP_MS, async () => {
       if (!(await readDefinition(tools, member))) throw new Error('it does not yet');

@@ -1,4 +1,4 @@
-import { CHANNEL, orderingMembers, type NetworkLayout, type OrderingMember, type Places } from './layout.ts';
+import { orderingMembers, type NetworkLayout, type OrderingMember, type Places } from './layout.ts';
 import type { Member } from './members.ts';
 import { askOperations, isHealthy, metricIn } from './operations.ts';
 import type { Tools } from './tools.ts';
@@ -44,18 +44,24 @@ export async function joinChannel(
   if (layout.ordering === 'raft') await raftLeads(orderers);
 }
 
-async function joinOrderer(tools: Tools, places: Places, member: Member, at: OrderingMember): Promise<void> {
+/** Has a member's orderer join the channel, from its block 0, unless it is in it. */
+export async function joinOrderer(
+  tools: Tools,
+  places: Places,
+  member: Member,
+  at: OrderingMember,
+): Promise<void> {
   // The admin endpoint opens a little after the node has called itself healthy.
   const listed = await insist(`the orderer of ${at.mspId} answers its administrator`, LIMIT_MS, () =>
     tools.osnadmin(member, at, 'list'),
   );
-  if (listed.includes(`"${CHANNEL}"`)) return;
+  if (listed.includes(`"${tools.channel}"`)) return;
   const answer = await tools.osnadmin(
     member,
     at,
     'join',
     '--channelID',
-    CHANNEL,
+    tools.channel,
     '--config-block',
     places.genesis,
   );
@@ -68,7 +74,7 @@ export async function joinPeer(tools: Tools, places: Places, member: Member): Pr
   const listed = await insist(`the peer of ${member.layout.mspId} answers its administrator`, LIMIT_MS, () =>
     tools.peer(member, 'channel', 'list'),
   );
-  if (listed.split('\n').includes(CHANNEL)) return;
+  if (listed.split('\n').includes(tools.channel)) return;
   await tools.peer(member, 'channel', 'join', '-b', places.genesis);
 }
 

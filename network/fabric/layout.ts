@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 
 import type { Organisation } from '../organisations.ts';
-import { choosePorts } from './ports.ts';
+import { choosePorts, HOST } from './ports.ts';
 
 export const CHANNEL = 'yaoji';
 export const CHAINCODE = 'trace';
@@ -15,10 +15,27 @@ export type Ordering = (typeof ORDERINGS)[number];
 export interface MemberLayout extends Organisation {
   /** What its nodes are called by: "hospital" of HospitalMSP. */
   readonly name: string;
+  /** Where it has a host of its own; without one, its nodes are on this machine and reached by nobody else. */
+  readonly host?: Host;
   /** No orderer where a member has joined a running network. */
   readonly orderer?: OrdererPorts;
   readonly peer: PeerPorts;
 }
+
+/** A member's host. */
+export interface Host {
+  /** The name or address that the others reach it by. */
+  readonly name: string;
+  /** The address its nodes listen at. */
+  readonly listen: string;
+}
+
+/** The name or address that a member's nodes are reached by. */
+export const hostOf = ({ host }: MemberLayout): string => host?.name ?? HOST;
+
+/** Where clients reach a member's gateway. On this machine by name: TLS names a host, and an address is none. */
+export const gatewayOf = ({ host, peer }: MemberLayout): string =>
+  `${host?.name ?? 'localhost'}:${peer.listen}`;
 
 export interface OrdererPorts {
   readonly listen: number;
@@ -155,11 +172,13 @@ function peerPorts([listen = 0, chaincode = 0, operations = 0]: readonly number[
   return { listen, chaincode, operations };
 }
 
-function nameOf(mspId: string): string {
+/** What a member's nodes are called by. */
+export function nameOf(mspId: string): string {
   return mspId.replace(/MSP$/, '').toLowerCase();
 }
 
-function checkNames(organisations: readonly Organisation[]): void {
+/** Throws a sentence when two organisations cannot be told apart. */
+export function checkNames(organisations: readonly Organisation[]): void {
   const names = organisations.flatMap(({ mspId }) => [nameOf(mspId), `orderer${nameOf(mspId)}`]);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new Error(`two organisations would both be called ${twice}`);

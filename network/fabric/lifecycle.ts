@@ -2,10 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { flags } from '../flags.ts';
-import { CHAINCODE, CHANNEL, type BuildLayout, type NetworkLayout, type Places } from './layout.ts';
-import type { Member } from './members.ts';
+import { CHAINCODE, hostOf, type BuildLayout, type NetworkLayout, type Places } from './layout.ts';
+import type { Member, PublicMember } from './members.ts';
 import { newPackage, type ChaincodePackage } from './package.ts';
-import { HOST } from './ports.ts';
 import { ordererOptions, type Tools } from './tools.ts';
 import { insist } from './wait.ts';
 
@@ -23,7 +22,9 @@ export interface Deploying {
   readonly tools: Tools;
   readonly places: Places;
   readonly layout: NetworkLayout;
-  readonly members: readonly Member[];
+  readonly members: readonly PublicMember[];
+  /** Those of the members whose administrator is asking. */
+  readonly own: readonly Member[];
 }
 
 /** Each organisation's package of a build, by MSP id. */
@@ -39,7 +40,7 @@ export function packagesOf(members: readonly Member[], build: BuildLayout): Map<
 
 /** What the channel has agreed upon, as a member's peer knows it; undefined before the first deployment. */
 export async function readDefinition(tools: Tools, member: Member): Promise<Definition | undefined> {
-  const list = ['lifecycle', 'chaincode', 'querycommitted', '-C', CHANNEL, '-O', 'json'];
+  const list = ['lifecycle', 'chaincode', 'querycommitted', '-C', tools.channel, '-O', 'json'];
   const text = await tools.peer(member, ...list);
   const { chaincode_definitions: definitions = [] } = JSON.parse(text) as {
     chaincode_definitions?: { name: string; version: string; sequence: number }[];
@@ -75,34 +76,37 @@ export async function approve(
 ): Promise<void> {
   const lifecycle = ['lifecycle', 'chaincode', 'approveformyorg', ...ordererOptions(layout, members, member)];
   try {
-    await tools.peer(member, ...lifecycle, ...parameters(definition), '--package-id', id);
+    await tools.peer(member, ...lifecycle, ...parameters(tools, definition), '--package-id', id);
   } catch (error) {
     // It was said before, by a deployment that did not come to its end.
     if (!(error instanceof Error && error.message.includes('with unchanged content'))) throw error;
   }
 }
 
-/** Makes a definition hold that every member has approved. Throws, naming them, when some have approved another. */
+/**
+ * Makes a definition hold that every member has approved, and waits until the peers of who asks know it. Throws, naming
+ * them, when some have approved another.
+ */
 export async function commit(deploying: Deploying, definition: Definition): Promise<void> {
-  const { tools, layout, members } = deploying;
-  const [first] = members;
+  const { tools, layout, members, own } = deploying;
+  const [first] = own;
   if (!first) throw new Error('the network has no members');
   await insist('all members have approved the contract', LIMIT_MS, () =>
     checkApproved(tools, first, definition),
   );
-  const everyPeer = members.flatMap(({ layout: { peer }, identities: { tlsCa } }) =>
-    flags({ '--peerAddresses': `${HOST}:${peer.listen}`, '--tlsRootCertFiles': tlsCa.certificate }),
+  const everyPeer = members.flatMap(({ layout: at, identities: { tlsCa } }) =>
+    flags({ '--peerAddresses': `${hostOf(at)}:${at.peer.listen}`, '--tlsRootCertFiles': tlsCa.certificate }),
   );
   const lifecycle = ['lifecycle', 'chaincode', 'commit', ...ordererOptions(layout, members, first)];
   await insist(
     'the contract is committed',
     LIMIT_MS,
-    () => tools.peer(first, ...lifecycle, ...parameters(definition), ...everyPeer),
+    () => tools.peer(first, ...lifecycle, ...parameters(tools, definition), ...everyPeer),
     // Peers that lag one another answer differently for a moment.
     500,
   );
   await Promise.all(
-    members.map((member) =>
+    own.map((member) =>
       insist(`${member.layout.mspId} knows the contract`, LIMIT_MS, async () => {
         const known = await readDefinition(tools, member);
         if (known?.sequence !== definition.sequence) throw new Error(`it knows ${known?.sequence ?? 'none'}`);
@@ -112,7 +116,14 @@ export async function commit(deploying: Deploying, definition: Definition): Prom
 }
 
 async function checkApproved(tools: Tools, member: Member, definition: Definition): Promise<void> {
-  const query = ['lifecycle', 'chaincode', 'checkcommitreadiness', ...parameters(definition), '-O', 'json'];
+  const query = [
+    'lifecycle',
+    'chaincode',
+    'checkcommitreadiness',
+    ...parameters(tools, definition),
+    '-O',
+    'json',
+  ];
   const { approvals } = JSON.parse(await tools.peer(member, ...query)) as {
     approvals: Record<string, boolean>;
   };
@@ -122,6 +133,6 @@ async function checkApproved(tools: Tools, member: Member, definition: Definitio
   }
 }
 
-function parameters({ version, sequence }: Definition): string[] {
-  return flags({ '-C': CHANNEL, '-n': CHAINCODE, '-v': version, '--sequence': String(sequence) });
+function parameters({ channel }: Tools, { version, sequence }: Definition): string[] {
+  return flags({ '-C': channel, '-n': CHAINCODE, '-v': version, '--sequence': String(sequence) });
 }

@@ -2,28 +2,41 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { NODE_OUS } from '../identities/certify.ts';
-import type { MemberIdentities } from '../identities/member.ts';
-import type { IdentityFiles } from '../identities/signer.ts';
+import type { MemberIdentities, PublicIdentities } from '../identities/member.ts';
+import type { CertificateFile, IdentityFiles } from '../identities/signer.ts';
 
-/** A member's folders in the layout that Fabric reads (its "MSP" folders). */
-export interface MspFolders {
-  /** What others must know of the member's organisation; no key. */
+/** What others must know of a member's two organisations, in the layout that Fabric reads (its "MSP" folders); no key. */
+export interface PublicMspFolders {
   readonly organisation: string;
   readonly ordererOrganisation: string;
+}
+
+/** A member's folders in that layout. */
+export interface MspFolders extends PublicMspFolders {
   readonly peer: string;
   readonly admin: string;
   readonly orderer: string;
   readonly ordererAdmin: string;
 }
 
+/** Writes a member's public MSP folders from its CAs' certificates. */
+export function writePublicMsp(
+  folder: string,
+  { ca, ordererCa, tlsCa }: Pick<PublicIdentities, 'ca' | 'ordererCa' | 'tlsCa'>,
+): PublicMspFolders {
+  return {
+    organisation: writeMsp(join(folder, 'msp'), ca, tlsCa),
+    ordererOrganisation: writeMsp(join(folder, 'orderer-msp'), ordererCa, tlsCa),
+  };
+}
+
 /** Writes a member's MSP folders from its certificates and keys. The same identities give the same files. */
 export function writeMspFolders(folder: string, member: MemberIdentities): MspFolders {
   const { ca, ordererCa, tlsCa } = member;
-  const write = (name: string, issuer: IdentityFiles, signer?: IdentityFiles): string =>
+  const write = (name: string, issuer: IdentityFiles, signer: IdentityFiles): string =>
     writeMsp(join(folder, name), issuer, tlsCa, signer);
   return {
-    organisation: write('msp', ca),
-    ordererOrganisation: write('orderer-msp', ordererCa),
+    ...writePublicMsp(folder, member),
     peer: write('peer-msp', ca, member.peer),
     admin: write('admin-msp', ca, member.admin),
     orderer: write('orderer-node-msp', ordererCa, member.orderer),
@@ -31,7 +44,12 @@ export function writeMspFolders(folder: string, member: MemberIdentities): MspFo
   };
 }
 
-function writeMsp(folder: string, ca: IdentityFiles, tlsCa: IdentityFiles, signer?: IdentityFiles): string {
+function writeMsp(
+  folder: string,
+  ca: CertificateFile,
+  tlsCa: CertificateFile,
+  signer?: IdentityFiles,
+): string {
   put(folder, 'cacerts', 'ca.pem', ca.certificate);
   put(folder, 'tlscacerts', 'tls-ca.pem', tlsCa.certificate);
   writeFileSync(join(folder, 'config.yaml'), `${JSON.stringify(nodeOus('cacerts/ca.pem'), undefined, 2)}\n`);

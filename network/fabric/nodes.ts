@@ -2,7 +2,14 @@ import { join } from 'node:path';
 
 import type { Command } from '../chaincode-server.ts';
 import type { Binaries } from './binaries.ts';
-import { ordererNode, peerNode, type OrderingMember, type Places } from './layout.ts';
+import {
+  hostOf,
+  ordererNode,
+  peerNode,
+  type MemberLayout,
+  type OrderingMember,
+  type Places,
+} from './layout.ts';
 import type { Member } from './members.ts';
 import { HOST } from './ports.ts';
 
@@ -19,7 +26,7 @@ const LOGGING = 'info:gossip=warning:comm.grpc.server=warning';
  * Between orderers, at admin and operations endpoints and at the contract both ends always show one.
  * TODO: 'true' once the API shows the certificate that its profile names, and binds its requests for blocks to it.
  */
-const CLIENTS_SHOW_CERTIFICATES = 'false';
+const clientsShowCertificates = ({ host }: MemberLayout): string => (host ? 'true' : 'false');
 
 /** A member's orderer. */
 export function newOrderer(binaries: Binaries, places: Places, member: Member, at: OrderingMember): Node {
@@ -42,11 +49,11 @@ export function newOrderer(binaries: Binaries, places: Places, member: Member, a
     cwd: places.folder,
     env: {
       ...surroundings(places),
-      ORDERER_GENERAL_LISTENADDRESS: HOST,
+      ORDERER_GENERAL_LISTENADDRESS: at.host?.listen ?? HOST,
       ORDERER_GENERAL_LISTENPORT: String(listen),
       ORDERER_GENERAL_LOCALMSPID: identities.ordererMspId,
       ORDERER_GENERAL_LOCALMSPDIR: msp.orderer,
-      ...server('ORDERER_GENERAL', CLIENTS_SHOW_CERTIFICATES),
+      ...server('ORDERER_GENERAL', clientsShowCertificates(at)),
       ORDERER_GENERAL_TLS_ROOTCAS: list(tlsCa.certificate),
       ORDERER_GENERAL_BOOTSTRAPMETHOD: 'none',
       ORDERER_CHANNELPARTICIPATION_ENABLED: 'true',
@@ -68,6 +75,7 @@ export function newPeer(binaries: Binaries, places: Places, member: Member): Nod
   const { listen, chaincode, operations } = layout.peer;
   const name = peerNode(layout);
   const data = places.data(name);
+  const address = `${hostOf(layout)}:${listen}`;
   return {
     name,
     command: binaries.path('peer'),
@@ -79,12 +87,12 @@ export function newPeer(binaries: Binaries, places: Places, member: Member): Nod
       CORE_PEER_ID: `${name}.${layout.mspId}`,
       CORE_PEER_LOCALMSPID: layout.mspId,
       CORE_PEER_MSPCONFIGPATH: msp.peer,
-      CORE_PEER_ADDRESS: `${HOST}:${listen}`,
-      CORE_PEER_LISTENADDRESS: `${HOST}:${listen}`,
+      CORE_PEER_ADDRESS: address,
+      CORE_PEER_LISTENADDRESS: `${layout.host?.listen ?? HOST}:${listen}`,
       CORE_PEER_CHAINCODEADDRESS: `${HOST}:${chaincode}`,
       CORE_PEER_CHAINCODELISTENADDRESS: `${HOST}:${chaincode}`,
-      CORE_PEER_GOSSIP_BOOTSTRAP: `${HOST}:${listen}`,
-      CORE_PEER_GOSSIP_EXTERNALENDPOINT: `${HOST}:${listen}`,
+      CORE_PEER_GOSSIP_BOOTSTRAP: address,
+      CORE_PEER_GOSSIP_EXTERNALENDPOINT: address,
       // Peers that start together find one another only when they try again: with the defaults, after 25 seconds.
       CORE_PEER_GOSSIP_RECONNECTINTERVAL: '2s',
       CORE_PEER_GOSSIP_ALIVETIMEINTERVAL: '2s',
@@ -119,7 +127,7 @@ export function administrator(places: Places, member: Member): NodeJS.ProcessEnv
     FABRIC_LOGGING_SPEC: 'warning',
     CORE_PEER_LOCALMSPID: layout.mspId,
     CORE_PEER_MSPCONFIGPATH: msp.admin,
-    CORE_PEER_ADDRESS: `${HOST}:${layout.peer.listen}`,
+    CORE_PEER_ADDRESS: `${hostOf(layout)}:${layout.peer.listen}`,
   };
 }
 
@@ -137,7 +145,7 @@ function peerTls(
     CORE_PEER_TLS_CERT_FILE: tls.certificate,
     CORE_PEER_TLS_KEY_FILE: tls.key,
     CORE_PEER_TLS_ROOTCERT_FILE: identities.tlsCa.certificate,
-    CORE_PEER_TLS_CLIENTAUTHREQUIRED: CLIENTS_SHOW_CERTIFICATES,
+    CORE_PEER_TLS_CLIENTAUTHREQUIRED: clientsShowCertificates(layout),
     CORE_PEER_TLS_CLIENTROOTCAS_FILES: fromConfig(layout.mspId, 'tls-ca.pem'),
     CORE_PEER_TLS_CLIENTCERT_FILE: tls.certificate,
     CORE_PEER_TLS_CLIENTKEY_FILE: tls.key,

@@ -8,8 +8,8 @@ import timestampPb from 'google-protobuf/google/protobuf/timestamp_pb.js';
 
 import { sha256 } from '../identities/signature.ts';
 import { readSigner, type Signer } from '../identities/signer.ts';
-import { CHAINCODE, CHANNEL } from './layout.ts';
-import type { Member } from './members.ts';
+import { CHAINCODE, CHANNEL, gatewayOf } from './layout.ts';
+import type { Member, PublicMember } from './members.ts';
 import { insist } from './wait.ts';
 
 // Every contract of fabric-contract-api answers it, from nothing but itself.
@@ -22,25 +22,32 @@ const CALL_LIMIT_MS = 15_000;
  * can work. Before that peers look healthy and yet do not know one another. Throws with what the gateway said last.
  */
 export async function networkIsReady(members: readonly Member[]): Promise<void> {
-  await Promise.all(
-    members.map((member) =>
-      insist(`all members endorse through ${member.layout.mspId}`, LIMIT_MS, () => endorse(member, members)),
-    ),
+  await Promise.all(members.map((member) => allEndorseThrough(member, members)));
+}
+
+/** Resolves when, through a member's gateway, the peers of all members have endorsed a call of the contract. */
+export async function allEndorseThrough(
+  member: Member,
+  members: readonly PublicMember[],
+  channel = CHANNEL,
+): Promise<void> {
+  await insist(`all members endorse through ${member.layout.mspId}`, LIMIT_MS, () =>
+    endorse(member, members, channel),
   );
 }
 
-async function endorse(member: Member, members: readonly Member[]): Promise<void> {
+async function endorse(member: Member, members: readonly PublicMember[], channel: string): Promise<void> {
   const { identities, layout } = member;
   const signer = readSigner(layout.mspId, identities.service);
-  const { txId, proposal } = propose(signer);
+  const { txId, proposal } = propose(signer, channel);
   const request = new gateway.EndorseRequest();
   request.setTransactionId(txId);
-  request.setChannelId(CHANNEL);
+  request.setChannelId(channel);
   request.setProposedTransaction(proposal);
   request.setEndorsingOrganizationsList(members.map((one) => one.layout.mspId));
   const { clientTls, tlsCa } = identities;
   const client = new gateway.GatewayClient(
-    `localhost:${layout.peer.listen}`,
+    gatewayOf(layout),
     credentials.createSsl(
       ...[tlsCa.certificate, clientTls.key, clientTls.certificate].map((f) => readFileSync(f)),
     ),
@@ -57,7 +64,7 @@ async function endorse(member: Member, members: readonly Member[]): Promise<void
 }
 
 /** A signed proposal to ask the contract for its metadata (fabric-protos, peer/proposal.proto). */
-function propose(signer: Signer): { txId: string; proposal: peer.SignedProposal } {
+function propose(signer: Signer, channelId: string): { txId: string; proposal: peer.SignedProposal } {
   const nonce = randomBytes(24);
   const txId = sha256(nonce, signer.identity).toString('hex');
   const id = new peer.ChaincodeID();
@@ -67,7 +74,7 @@ function propose(signer: Signer): { txId: string; proposal: peer.SignedProposal 
   extension.setChaincodeId(id);
   const channel = new common.ChannelHeader();
   channel.setType(common.HeaderType.ENDORSER_TRANSACTION);
-  channel.setChannelId(CHANNEL);
+  channel.setChannelId(channelId);
   channel.setTxId(txId);
   channel.setTimestamp(timestampPb.Timestamp.fromDate(new Date()));
   channel.setExtension$(extension.serializeBinary());

@@ -12,6 +12,7 @@ import { joinChannel, nodesAreHealthy } from './join.ts';
 import {
   CHAINCODE,
   CHANNEL,
+  gatewayOf,
   majorityOf,
   newLayout,
   orderingMembers,
@@ -192,8 +193,7 @@ function saveProfile(places: Places, members: readonly Member[]): void {
     organisations: members.map(({ layout, identities }) => ({
       mspId: layout.mspId,
       kind: layout.kind,
-      // TLS names a host, and an address is none.
-      gateway: `localhost:${layout.peer.listen}`,
+      gateway: gatewayOf(layout),
       ca: readFileSync(identities.ca.certificate, 'utf8'),
       tls: identities.tlsCa.certificate,
       client: identities.clientTls,

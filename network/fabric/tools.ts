@@ -3,8 +3,15 @@ import { promisify } from 'node:util';
 
 import { flags } from '../flags.ts';
 import type { Binaries, Program } from './binaries.ts';
-import { orderingMembers, type NetworkLayout, type OrderingMember, type Places } from './layout.ts';
-import type { Member } from './members.ts';
+import {
+  CHANNEL,
+  hostOf,
+  orderingMembers,
+  type NetworkLayout,
+  type OrderingMember,
+  type Places,
+} from './layout.ts';
+import type { Member, PublicMember } from './members.ts';
 import { administrator } from './nodes.ts';
 import { HOST } from './ports.ts';
 
@@ -16,10 +23,13 @@ const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
 export class Tools {
   private readonly binaries: Binaries;
   private readonly places: Places;
+  /** The channel that all of it is about. */
+  readonly channel: string;
 
-  constructor(binaries: Binaries, places: Places) {
+  constructor(binaries: Binaries, places: Places, channel = CHANNEL) {
     this.binaries = binaries;
     this.places = places;
+    this.channel = channel;
   }
 
   /** With the folder that configtx.yaml is in. */
@@ -75,14 +85,16 @@ const LAST_LINES = 12;
 /** The options by which a member's administrator reaches an orderer with `peer`. */
 export function ordererOptions(
   layout: NetworkLayout,
-  members: readonly Member[],
-  { identities: { clientTls } }: Member,
+  members: readonly PublicMember[],
+  { layout: own, identities: { clientTls } }: Member,
 ): string[] {
-  const [first] = orderingMembers(layout);
-  const owner = members.find((member) => member.layout.mspId === first?.mspId);
-  if (!first || !owner) throw new Error('the network has no orderer');
+  const orderers = orderingMembers(layout);
+  // Whoever has a host of its own depends on nobody else's.
+  const at = (own.host && orderers.find(({ mspId }) => mspId === own.mspId)) ?? orderers[0];
+  const owner = members.find((member) => member.layout.mspId === at?.mspId);
+  if (!at || !owner) throw new Error('the network has no orderer');
   const where = flags({
-    '-o': `${HOST}:${first.orderer.listen}`,
+    '-o': `${hostOf(at)}:${at.orderer.listen}`,
     '--cafile': owner.identities.tlsCa.certificate,
     '--certfile': clientTls.certificate,
     '--keyfile': clientTls.key,

@@ -3,14 +3,24 @@ import { readFileSync } from 'node:fs';
 import { certify, certifyTls, newCa, type Subject } from './certify.ts';
 import type { Watched } from './expiry.ts';
 import { ensureIssued, readIssued } from './files.ts';
-import type { IdentityFiles } from './signer.ts';
+import type { CertificateFile, IdentityFiles } from './signer.ts';
 import { ADMIN, ORDERER, PEER, SERVICE } from './subjects.ts';
 
-/** One member of a real network: certificates and keys of all that it runs, and of who acts for it. */
-export interface MemberIdentities {
+/** What everybody may know of a member's identities. */
+export interface PublicIdentities {
   readonly mspId: string;
   /** The organisation that the member's orderer belongs to: it has a CA of its own. */
   readonly ordererMspId: string;
+  readonly ca: CertificateFile;
+  readonly ordererCa: CertificateFile;
+  readonly tlsCa: CertificateFile;
+  /** Those that orderers know one another by. */
+  readonly orderer: CertificateFile;
+  readonly ordererTls: CertificateFile;
+}
+
+/** One member of a real network: certificates and keys of all that it runs, and of who acts for it. */
+export interface MemberIdentities extends PublicIdentities {
   readonly ca: IdentityFiles;
   readonly ordererCa: IdentityFiles;
   /** What TLS certificates are issued by; nothing is signed beneath it that counts on the ledger. */

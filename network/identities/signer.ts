@@ -15,9 +15,13 @@ export interface Signer {
   sign(data: Uint8Array): Uint8Array;
 }
 
-/** Where a certificate and its key lie, both PEM. */
-export interface IdentityFiles {
+/** Where a certificate lies, PEM. */
+export interface CertificateFile {
   readonly certificate: string;
+}
+
+/** Where a certificate and its key lie, both PEM. */
+export interface IdentityFiles extends CertificateFile {
   readonly key: string;
 }
 
