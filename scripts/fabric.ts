@@ -147,6 +147,9 @@ function runningIn(folder: string): ProcessRecord | undefined {
 
 const runFolder = (folder: string): string => join(folder, 'run');
 
+// Whoever reads the list may have seen enough of it.
+process.stdout.on('error', () => process.exit());
+
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
