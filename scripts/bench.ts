@@ -1,10 +1,8 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectLedger, type Ledger } from '@yaoji/api/ledger/connect';
-import { register } from '@yaoji/api/ledger/register';
-import { proposeBatch, VALID } from '@yaoji/api/ledger/submit';
+import { parseArgs } from 'node:util';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import {
   append,
@@ -22,11 +20,16 @@ import {
   type Entry,
   type Frontier,
 } from '@yaoji/chaincode/core';
+import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { fetchBundle, fetchTrust, SigningStation } from './client.ts';
 import { prescriptionOf } from './bench/load.ts';
 import { acceptance, Bench, fixed, kills, latency, outage, percentile, say } from './bench/service.ts';
+import { bytesPerEntry, leaderDies, memory } from './bench/fabric.ts';
+import { LedgerLoad } from './bench/ledger.ts';
+import { found, startInstance, superviseFabric, superviseLedger, type LedgerKind } from './instance.ts';
 import { play } from './play.ts';
 import { startMachine, type Machine } from './soak/machine.ts';
+import type { Supervised } from './supervise.ts';
 
 // Figures for the README. This machine is small and shared: the comparisons are made within one run.
 
@@ -122,75 +125,46 @@ async function demoBundle({ access }: Machine): Promise<void> {
   say(`  median        ${fixed(percentile(times.slice(10), 0.5))} ms`);
 }
 
-async function ledgerRate({ profile }: Machine): Promise<void> {
-  const ledger = connectLedger(profile);
+/** Entries settled by a ledger alone, in batches and one by one, in one run. */
+async function ledgerRate(profile: NetworkProfile, cohorts: number): Promise<void> {
+  const load = await LedgerLoad.on(profile);
   try {
-    const org = profile.organisations[0]!.mspId;
-    const station = new SigningStation(`bench-${randomBytes(4).toString('hex')}`);
-    await register(ledger, org, 'EnrolStation', {
-      station: station.id,
-      site: 'hospital-1',
-      roles: ['PRESCRIBER'],
-      key: station.publicKey,
-      hosted: false,
-    });
-    const line = (): string => canonical(station.item(prescriptionOf(station, org, 'hospital-1')).entry);
-    const lines = Array.from({ length: 2600 }, line);
-    let after = await lastBatch(ledger, org);
-    const write = async (some: string[]): Promise<void> => {
-      const endorsed = await proposeBatch(ledger, org, after, some).endorse();
-      if (endorsed.answer.stale !== undefined || endorsed.answer.refused.length)
-        throw new Error(`the bench's entries were refused: ${canonical(endorsed.answer)}`);
-      if ((await endorsed.submit()) !== VALID) throw new Error('the bench was overtaken');
-      after++;
-    };
-    await write(lines.splice(0, 40));
-
-    const singles = lines.splice(0, 60);
-    let begun = performance.now();
-    for (const one of singles) await write([one]);
-    const single = (singles.length / (performance.now() - begun)) * 1000;
-    begun = performance.now();
-    const many = lines.length;
-    while (lines.length) await write(lines.splice(0, 500));
-    const batched = (many / (performance.now() - begun)) * 1000;
-    say('\nEntries settled through the local ledger, one log, four organisations, three endorsing');
-    say(`  one entry per transaction   ${fixed(single)} /s`);
-    say(`  500 entries per transaction ${fixed(batched)} /s`);
-    say(`  ratio                       ${fixed(batched / single)} ×`);
+    // Signed in the order in which they are written, before any clock starts.
+    const first = [load.cohort(2)];
+    const many = Array.from({ length: cohorts }, () => load.cohort());
+    const singles = [load.cohort(3)];
+    await load.rate(first, 500);
+    const batched = await load.rate(many, 500);
+    const single = await load.rate(singles, 1);
+    say(
+      '\nEntries of whole stories settled by the ledger alone, four organisations, three endorsing, three logs at once',
+    );
+    say(`  up to 500 entries per transaction ${fixed(batched)} /s`);
+    say(`  one entry per transaction         ${fixed(single)} /s`);
+    say(`  ratio                             ${fixed(batched / single)} ×`);
+    say(`  endorsed again                    ${load.repeated}`);
   } finally {
-    ledger.close();
+    load.close();
   }
 }
 
-async function lastBatch(ledger: Ledger, org: string): Promise<number> {
-  // A stale answer names the last batch; nothing is written.
-  const { answer } = await proposeBatch(ledger, org, Number.MAX_SAFE_INTEGER, ['']).endorse();
-  return answer.stale ?? 0;
-}
+const PARTS = {
+  local: ['entries', 'tree', 'bundle', 'ledger', 'accept', 'latency', 'kills', 'outage'],
+  fabric: ['ledger', 'latency', 'leader'],
+} as const;
+type PartName = (typeof PARTS)[LedgerKind][number];
+type Wants = (...parts: PartName[]) => boolean;
 
-const PARTS = ['entries', 'tree', 'bundle', 'ledger', 'accept', 'latency', 'kills', 'outage'] as const;
-
-/** `bench.js [part…]`: all parts but the outage, which takes minutes, if none is named. */
-async function main(): Promise<void> {
-  const wanted = new Set<string>(process.argv.slice(2));
-  for (const part of wanted)
-    if (!PARTS.some((known) => known === part)) throw new Error(`the parts are ${PARTS.join(', ')}`);
-  const wants = (...parts: (typeof PARTS)[number][]): boolean =>
-    parts.some((part) => (wanted.size ? wanted.has(part) : part !== 'outage'));
-
-  say(`${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`);
+async function benchLocal(wants: Wants, folder: string): Promise<void> {
   if (wants('entries')) await entries();
   const station = new SigningStation('bench');
   if (wants('tree')) tree(station.item(prescriptionOf(station, 'HospitalMSP', 'hospital-1')).entry);
-  if (!wants('bundle', 'ledger', 'accept', 'latency', 'kills', 'outage')) return;
-
-  const folder = await mkdtemp(join(tmpdir(), 'yaoji-bench-'));
-  await chmod(folder, 0o755);
-  const machine = await startMachine(folder, () => 0);
+  if (wants('ledger'))
+    await withLedger(superviseLedger(join(folder, 'alone'), {}), (profile) => ledgerRate(profile, 8));
+  if (!wants('bundle', 'accept', 'latency', 'kills', 'outage')) return;
+  const machine = await startMachine(join(folder, 'machine'), () => 0);
   try {
     if (wants('bundle')) await demoBundle(machine);
-    if (wants('ledger')) await ledgerRate(machine);
     if (!wants('accept', 'latency', 'kills', 'outage')) return;
     const bench = await Bench.on(machine, 40);
     if (wants('accept')) await acceptance(bench);
@@ -198,10 +172,72 @@ async function main(): Promise<void> {
       await latency(bench, 20, 15);
       await latency(bench, 200, 15);
     }
-    if (wants('kills')) await kills(bench);
-    if (wants('outage')) await outage(bench, 100_000);
+    if (wants('kills')) await kills(bench, machine);
+    if (wants('outage')) await outage(bench, machine, 100_000);
   } finally {
     await machine.stop();
+  }
+}
+
+async function benchFabric(wants: Wants, folder: string): Promise<void> {
+  if (wants('ledger')) {
+    const alone = join(folder, 'alone');
+    await withLedger(superviseFabric(alone, {}), async (profile) => {
+      await ledgerRate(profile, 12);
+      await bytesPerEntry(alone, profile);
+      await memory(alone);
+    });
+  }
+  if (!wants('latency', 'leader')) return;
+  const whole = join(folder, 'whole');
+  const instance = await startInstance({ folder: whole, ledger: 'fabric', log: () => {} });
+  try {
+    const bench = await Bench.on(instance, 40);
+    if (wants('latency')) {
+      await latency(bench, 10, 20);
+      await latency(bench, 100, 20);
+    }
+    if (wants('leader')) await leaderDies(bench, whole);
+  } finally {
+    await instance.stop();
+  }
+}
+
+/** Runs a ledger alone, with its members and sites on it. */
+async function withLedger(
+  ledger: Supervised,
+  work: (profile: NetworkProfile) => Promise<void>,
+): Promise<void> {
+  try {
+    const { profile: path } = (await ledger.ready) as { profile: string };
+    const profile = readProfile(path);
+    await found(profile);
+    await work(profile);
+  } finally {
+    await ledger.stop();
+  }
+}
+
+/** `bench.js [--ledger local|fabric] [part…]`: all parts but the outage, which takes minutes, if none is named. */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { ledger: { type: 'string', default: 'local' } },
+  });
+  const { ledger } = values;
+  if (ledger !== 'local' && ledger !== 'fabric') throw new Error('--ledger takes local or fabric');
+  const known: readonly string[] = PARTS[ledger];
+  for (const part of positionals)
+    if (!known.includes(part)) throw new Error(`the parts are ${known.join(', ')}`);
+  const wants: Wants = (...parts) =>
+    parts.some((part) => (positionals.length ? positionals.includes(part) : part !== 'outage'));
+
+  say(`${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`);
+  const folder = await mkdtemp(join(tmpdir(), 'yaoji-bench-'));
+  await chmod(folder, 0o755);
+  try {
+    await (ledger === 'fabric' ? benchFabric : benchLocal)(wants, folder);
+  } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }

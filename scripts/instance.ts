@@ -94,7 +94,10 @@ export const superviseLedger = (
   });
 
 /** The real Fabric network of an instance's folder. */
-const superviseFabric = (folder: string, { organisations, ordering }: InstanceOptions): Supervised =>
+export const superviseFabric = (
+  folder: string,
+  { organisations, ordering }: Pick<InstanceOptions, 'organisations' | 'ordering'>,
+): Supervised =>
   supervise({
     name: 'ledger',
     script: at('@yaoji/network/fabric/main'),
@@ -202,10 +205,11 @@ async function start(
   };
 }
 
-const siteOf = (org: string): string => `${org.replace(/MSP$/, '').toLowerCase()}-1`;
+/** The one site of an organisation of an instance. */
+export const siteOf = (org: string): string => `${org.replace(/MSP$/, '').toLowerCase()}-1`;
 
 /** Names the members and registers a site for each. What is there already stays. */
-async function found(profile: NetworkProfile): Promise<void> {
+export async function found(profile: NetworkProfile): Promise<void> {
   const ledger = connectLedger(profile);
   try {
     const members = profile.organisations.map(({ mspId, kind }, i) => {

@@ -19,25 +19,29 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
-/** A running machine, and a hospital on it whose stations are enrolled. */
+/** A running instance, and a hospital on it whose stations are enrolled. */
 export class Bench {
-  readonly machine: Machine;
+  readonly instance: Pick<Machine, 'access' | 'databaseUrl'>;
   readonly access: OrganisationAccess;
   readonly stations: readonly SigningStation[];
 
-  private constructor(machine: Machine, access: OrganisationAccess, stations: readonly SigningStation[]) {
-    this.machine = machine;
+  private constructor(
+    instance: Bench['instance'],
+    access: OrganisationAccess,
+    stations: readonly SigningStation[],
+  ) {
+    this.instance = instance;
     this.access = access;
     this.stations = stations;
   }
 
-  static async on(machine: Machine, stations: number): Promise<Bench> {
-    const access = machine.access.organisations.find(({ kind }) => kind === 'hospital')!;
-    return new Bench(machine, access, await enrolConnectors(machine.access.url, access, stations));
+  static async on(instance: Bench['instance'], stations: number): Promise<Bench> {
+    const access = instance.access.organisations.find(({ kind }) => kind === 'hospital')!;
+    return new Bench(instance, access, await enrolConnectors(instance.access.url, access, stations));
   }
 
   connect(connections?: number): Connection {
-    return new Connection(this.machine.access.url, this.access.recorder, connections);
+    return new Connection(this.instance.access.url, this.access.recorder, connections);
   }
 
   /** Signed events, by station: `count` of them in all. */
@@ -108,7 +112,7 @@ export async function latency(bench: Bench, perSecond: number, seconds: number):
   const sent: Promise<void>[] = [];
   const lasts = new Map<string, Promise<void>>();
   const starts = new Map<string, number>();
-  const settling = new Settling(bench.machine.databaseUrl);
+  const settling = new Settling(bench.instance.databaseUrl);
   let sending = true;
   const settled = settling.while(() => sending);
   const begun = performance.now();
@@ -178,13 +182,13 @@ class Settling {
 }
 
 /** From a kill to the next event that is settled. */
-export async function kills(bench: Bench): Promise<void> {
+export async function kills(bench: Bench, machine: Machine): Promise<void> {
   say('\nFrom a SIGKILL to the next settled entry, ms (an event is sent again until it is answered)');
   for (const [what, kill] of [
-    ['the API', () => bench.machine.kill('api')],
-    ['the ledger', () => bench.machine.kill('ledger')],
-    ["the ledger's chaincode", () => bench.machine.kill('chaincode')],
-    ['the store', () => killStore(bench.machine.databaseUrl)],
+    ['the API', () => machine.kill('api')],
+    ['the ledger', () => machine.kill('ledger')],
+    ["the ledger's chaincode", () => machine.kill('chaincode')],
+    ['the store', () => killStore(machine.databaseUrl)],
   ] as const) {
     const times: number[] = [];
     for (let i = 0; i < 3; i++) {
@@ -202,7 +206,7 @@ export async function kills(bench: Bench): Promise<void> {
       await connection.settled(event!);
       times.push(performance.now() - begun);
       connection.close();
-      await bench.machine.ready();
+      await machine.ready();
       await bench.drained();
     }
     say(`  ${what.padEnd(24)}${times.map((time) => fixed(time, 0)).join(', ')}`);
@@ -221,8 +225,7 @@ async function killStore(databaseUrl: string): Promise<void> {
 }
 
 /** A long outage of the ledger: events are taken meanwhile, and all of them settle behind it. */
-export async function outage(bench: Bench, count: number): Promise<void> {
-  const { machine } = bench;
+export async function outage(bench: Bench, machine: Machine, count: number): Promise<void> {
   const work = bench.sign(count);
   const connections = work.map(() => bench.connect());
   say(`\nThe ledger is away while ${fixed(count, 0)} events arrive; memory is the API's resident set`);
