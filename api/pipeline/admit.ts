@@ -1,6 +1,6 @@
 import {
   at as keyOf,
-  canonical,
+  entryText,
   keysOf,
   printMinute,
   refereeEntry,
@@ -114,7 +114,7 @@ export async function admit(
     kept.map(({ item, entry, disclosures }) => ({
       entry,
       disclosures,
-      line: canonical(entry),
+      line: entryText(entry),
       bodyHash: item.bodyHash,
     })),
   );

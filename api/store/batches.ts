@@ -1,5 +1,5 @@
 import type { Coordinate, Verdict } from '@yaoji/chaincode/core';
-import { canonical } from '@yaoji/chaincode/core';
+import { recordText } from '@yaoji/chaincode/core';
 import type { Db } from './pool.ts';
 
 /** A transaction that is about to be submitted. */
@@ -71,7 +71,7 @@ export async function saveBatch(tx: Db, batch: SettledBatch): Promise<void> {
       accepted.map(({ accepted: record }) => record.entry.subject),
       accepted.map(({ accepted: record }) => record.seq),
       accepted.map(({ leaf }) => leaf),
-      accepted.map(({ accepted: record }) => canonical(record)),
+      accepted.map(({ accepted: record }) => recordText(record)),
     ],
   );
   await tx.query(

@@ -6,11 +6,13 @@ import type { Suite } from '@yaoji/chaincode/core';
 const keys = new Map<string, KeyObject>();
 const MOST_KEYS = 10_000;
 
+/** Throws unless it is a P-256 key. */
 function keyOf(spki: Uint8Array): KeyObject {
   const id = Buffer.from(spki).toString('base64');
   let key = keys.get(id);
   if (!key) {
     key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('not a P-256 key');
     if (keys.size >= MOST_KEYS) keys.clear();
     keys.set(id, key);
   }
@@ -28,11 +30,7 @@ export const nodeSuite: Suite = {
   // eslint-disable-next-line typescript/require-await -- the browser's suite is asynchronous
   async verify(key, message, signature) {
     try {
-      const object = keyOf(key);
-      return (
-        object.asymmetricKeyDetails?.namedCurve === 'prime256v1' &&
-        verify('sha256', message, { key: object, dsaEncoding: 'ieee-p1363' }, signature)
-      );
+      return verify('sha256', message, { key: keyOf(key), dsaEncoding: 'ieee-p1363' }, signature);
     } catch {
       return false;
     }

@@ -4,9 +4,16 @@ import { TraceError } from './error.ts';
 
 /** The UTF-8 bytes of a well-formed string. Throws ENCODING_BAD on a lone surrogate (RFC 3629 §3 has no bytes for it). */
 export function utf8(text: string): Uint8Array {
-  const out = new Uint8Array(text.length * 3);
-  let size = 0;
-  for (let i = 0; i < text.length; i++) {
+  const ascii = new Uint8Array(text.length);
+  let start = 0;
+  // Nearly all that is hashed here is ASCII.
+  for (let code = 0; start < text.length && (code = text.charCodeAt(start)) < 0x80; start++)
+    ascii[start] = code;
+  if (start === text.length) return ascii;
+  const out = new Uint8Array(start + (text.length - start) * 3);
+  out.set(ascii.subarray(0, start));
+  let size = start;
+  for (let i = start; i < text.length; i++) {
     let code = text.charCodeAt(i);
     if (code >= 0xd800 && code < 0xe000) {
       const low = text.charCodeAt(i + 1);
@@ -41,6 +48,14 @@ export function fromUtf8(bytes: Uint8Array): string {
   const parts: string[] = [];
   let part = '';
   for (let i = 0; i < bytes.length;) {
+    let end = i;
+    while (end < bytes.length && end - i < 4096 && bytes[end]! < 0x80) end++;
+    if (end > i) {
+      parts.push(part, String.fromCharCode(...bytes.subarray(i, end)));
+      part = '';
+      i = end;
+      continue;
+    }
     const first = bytes[i++]!;
     let code = first;
     if (first >= 0x80) {

@@ -49,7 +49,21 @@ export function parseEntry(line: string): Entry {
   } catch (cause) {
     throw new TraceError('ENTRY_MALFORMED', (cause as Error).message, { cause });
   }
-  return toEntry(value);
+  const entry = toEntry(value);
+  texts.set(entry, line);
+  return entry;
+}
+
+// An entry is written down several times on its way: to be signed, to be sent, as a part of its record. It never changes.
+const texts = new WeakMap<Entry, string>();
+
+/** An entry's canonical text. The entry is not to be changed after. Throws what canonical throws. */
+export function entryText(entry: Entry): string {
+  const known = texts.get(entry);
+  if (known !== undefined) return known;
+  const text = canonical(entry);
+  texts.set(entry, text);
+  return text;
 }
 
 /** The entry in a value that came from outside. Throws ENTRY_MALFORMED with the place. */
@@ -80,8 +94,13 @@ export const pointer = (path: readonly PropertyKey[]): string =>
   path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 /** The bytes that the station signs: the entry's canonical JSON without its signature. */
-export function signedBytes({ sig: _, ...entry }: Entry | (UnsignedEntry & { sig?: never })): Uint8Array {
-  return utf8(canonical(entry));
+export function signedBytes(entry: Entry | (UnsignedEntry & { sig?: never })): Uint8Array {
+  if (entry.sig === undefined) return utf8(canonical(entry));
+  const text = entryText(entry);
+  const member = `"sig":${JSON.stringify(entry.sig)},`;
+  // No member behind it has members of its own, so the last one of this name is the entry's.
+  const at = text.lastIndexOf(member);
+  return utf8(text.slice(0, at) + text.slice(at + member.length));
 }
 
 /** One field shown to somebody: its salt, name and value, as RFC 9901 §4.2.1 writes them. */

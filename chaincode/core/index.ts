@@ -17,6 +17,7 @@ export {
   commit,
   disclosureDigest,
   entrySchema,
+  entryText,
   MAX_ENTRY,
   parseDisclosure,
   parseEntry,
@@ -79,7 +80,7 @@ export {
   type Element,
   type Frontier,
 } from './merkle.ts';
-export { leafOf, recordBytes, toRecord, type Record } from './record.ts';
+export { leafOf, recordBytes, recordText, toRecord, type Record } from './record.ts';
 export { replay, type Replayed } from './replay.ts';
 export {
   checksOf,

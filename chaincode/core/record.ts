@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { toBase64url, utf8 } from './bytes.ts';
 import { canonical } from './canonical.ts';
-import { checked, toEntry, type Entry } from './entry.ts';
+import { checked, entryText, toEntry, type Entry } from './entry.ts';
 import { TraceError } from './error.ts';
 import { leafHash } from './merkle.ts';
 import { hash, id, int, minute } from './rules/fields.ts';
@@ -49,8 +49,14 @@ export function toRecord(value: unknown): Record {
   }
 }
 
+/** A record's canonical text; its entry's is written once. Throws what canonical throws. */
+export function recordText({ at, entry, index, prev, rules, seq }: Record): string {
+  const rest = canonical({ index, prev, rules, seq }).slice(1);
+  return `{"at":${canonical(at)},"entry":${entryText(entry)},${rest}`;
+}
+
 /** The bytes that the log's leaf commits to. */
-export const recordBytes = (record: Record): Uint8Array => utf8(canonical(record));
+export const recordBytes = (record: Record): Uint8Array => utf8(recordText(record));
 
 /** The record's leaf hash (RFC 6962 §2.1), base64url: the `prev` of the next record of its subject. */
 export const leafOf = (record: Record, sha256: Suite['sha256']): string =>
