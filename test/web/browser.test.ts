@@ -5,6 +5,7 @@ import { CHECK, CHECKING, TROUBLE } from '@yaoji/web/words/page';
 import { CHECKS, type Bundle } from '@yaoji/chaincode/core';
 import { browserOrSkip } from '../support/browser.ts';
 import { reference, TOKEN, until } from '../support/consortium.ts';
+import { readNetworkBox } from '../support/network-box.ts';
 import { boxAfter, type Served } from './box.ts';
 import { PageServer, type Answer } from './page-server.ts';
 
@@ -127,6 +128,16 @@ describe('the page of a box in a real browser', function () {
     expect(await page.locator('.source').allInnerTexts()).to.have.length(3);
     for (const text of await page.locator('.source').allInnerTexts())
       expect(text).to.contain(CHECKING.storyChecked.zh);
+    await expectNoComplaint(page);
+  });
+
+  it('verifies what a real Fabric network signed: endorsement and freshness pass', async () => {
+    const { token, taken, ...real } = readNetworkBox();
+    const page = await checked(
+      await open(server.serve(token, real), { script: `Date.now = () => ${taken + 60_000};` }),
+    );
+    expect(await outcomes(page)).to.include.members(['check-endorsement passed', 'check-fresh passed']);
+    expect(await result(page).getAttribute('class')).to.equal('verdict passed');
     await expectNoComplaint(page);
   });
 
