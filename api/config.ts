@@ -24,6 +24,8 @@ export interface Config {
   trustProxy: string[];
   /** how many events may wait for their verdicts before no more are taken */
   mostPending: number;
+  /** how many organisations must sign a view; not said: as many as endorse a transaction */
+  viewers?: number;
 }
 
 /** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
@@ -46,6 +48,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     docs: env['DOCS'] === 'on',
     trustProxy: (env['TRUST_PROXY'] ?? '').split(',').flatMap((name) => name.trim() || []),
     mostPending: Number(env['MOST_PENDING'] || 100_000),
+    ...(env['VIEWERS'] ? { viewers: Number(env['VIEWERS']) } : {}),
   };
   if (!Number.isInteger(config.port) || config.port < 0 || config.port > 65_535)
     problems.push(`PORT is not a port: ${env['PORT']}`);
@@ -55,6 +58,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     if (!isNetwork(proxy)) problems.push(`TRUST_PROXY is not a list of addresses: ${proxy}`);
   if (!Number.isSafeInteger(config.mostPending) || config.mostPending < 1)
     problems.push(`MOST_PENDING is not a number of events: ${env['MOST_PENDING']}`);
+  if (config.viewers !== undefined && (!Number.isSafeInteger(config.viewers) || config.viewers < 1))
+    problems.push(`VIEWERS is not a number of organisations: ${env['VIEWERS']}`);
   if (problems.length) throw new Error(problems.join('; '));
   return config;
 }

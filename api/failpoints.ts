@@ -26,6 +26,9 @@ export const FAILPOINTS = {
   'settle-before-commit': 'verdicts, records, nodes and mirror are written, and not committed',
   'settle-after-commit': 'the batch is settled, and nobody who waits for a verdict knows',
 
+  'follow-before-commit': 'what blocks tell is written with the cursor, and not committed',
+  'follow-after-commit': 'the cursor has moved on, and nobody who waits for a verdict knows',
+
   'key-aside': "a hosted station's key is on the disk, and not under its name",
   'key-written': "a hosted station's key is there, and the ledger does not know the station",
   'enrol-submitted': 'the station is on the ledger, and not in the mirror',

@@ -81,7 +81,7 @@ export class QueueFull extends Error {}
 export interface Health {
   /** the store answers, migrations are in place */
   store: boolean;
-  /** the ledger answered lately; when it does not, scanning goes on */
+  /** a peer sends the ledger's blocks, and the last batches went in; when not, scanning goes on */
   ledger: boolean;
   pending: number;
   /** logs that stopped because the ledger's answer differed from what the store recomputed, and why */

@@ -6,6 +6,7 @@ import { Client, type Pool } from 'pg';
 import { connectLedger } from './ledger/connect.ts';
 import { Backlog } from './pipeline/backlog.ts';
 import { Decisions, type Pipeline } from './pipeline/context.ts';
+import { startFollower, type Follower } from './pipeline/follow.ts';
 import { enrolStation, registerDevice, revokeStation } from './pipeline/enrol.ts';
 import { hostedKeysIn } from './pipeline/hosted-keys.ts';
 import { packagePage } from './pipeline/page.ts';
@@ -47,6 +48,12 @@ export async function startService(
       'this is a development ledger, where one operator holds every key: production refuses it',
     );
 
+  const { viewers = profile.endorsements } = config;
+  if (viewers < profile.endorsements || viewers > profile.organisations.length)
+    throw new Error(
+      `VIEWERS must be from ${profile.endorsements}, which verifiers ask for, to ${profile.organisations.length}: ${viewers}`,
+    );
+
   await migrateStore(config.ownerUrl ?? config.databaseUrl, log);
   const onError = (error: Error): void =>
     log({ level: 'warn', what: 'store connection lost', why: error.message });
@@ -55,7 +62,11 @@ export async function startService(
     max: 20,
     onError,
   });
-  const ledger = connectLedger(profile);
+  const ledger = connectLedger(profile, {
+    viewers,
+    passedOver: ({ mspId, address }, why) =>
+      log({ level: 'info', what: 'gateway passed over for now', of: mspId, address, why }),
+  });
   let worker: Worker | undefined;
   const pipeline: Pipeline = {
     pool,
@@ -70,10 +81,11 @@ export async function startService(
     log,
   };
   worker = startWorker(pipeline);
+  const follower = startFollower(pipeline);
   return {
-    service: newService(pipeline, worker, trustOf(profile), config, publicUrl),
+    service: newService(pipeline, worker, follower, trustOf(profile), config, publicUrl),
     async stop() {
-      await worker.stop();
+      await Promise.all([worker.stop(), follower.stop()]);
       ledger.close();
       await pool.end();
     },
@@ -125,6 +137,7 @@ const KEY_GOOD_FOR = 1_000;
 function newService(
   pipeline: Pipeline,
   worker: Worker,
+  follower: Follower,
   trust: Trust,
   { mostPending }: Config,
   publicUrl: () => string,
@@ -155,19 +168,19 @@ function newService(
       return found && kind && { ...found, kind };
     }),
     trust: () => trust,
-    health: () => health(pool, worker),
+    health: () => health(pool, follower.following() && !worker.failing()),
     get publicUrl() {
       return publicUrl();
     },
   };
 }
 
-async function health(pool: Pool, worker: Worker): Promise<Health> {
+async function health(pool: Pool, ledger: boolean): Promise<Health> {
   try {
     const [pending, stopped] = await Promise.all([countPending(pool), stoppedLogs(pool)]);
-    return { store: true, ledger: !worker.failing(), pending, stopped };
+    return { store: true, ledger, pending, stopped };
   } catch {
-    return { store: false, ledger: !worker.failing(), pending: 0, stopped: [] };
+    return { store: false, ledger, pending: 0, stopped: [] };
   }
 }
 

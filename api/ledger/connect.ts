@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { connect, hash, type Contract, type Gateway, type Network } from '@hyperledger/fabric-gateway';
 import type { NetworkProfile, ProfileOrganisation } from '@yaoji/network/profile';
+import { GatewayPeers, type GatewayPeer } from './peers.ts';
 import { signerOf } from './signer.ts';
 
 /** One organisation's door to the ledger, as one of its identities. */
@@ -13,12 +14,24 @@ export interface Door {
   gateway: Gateway;
 }
 
-/** The ledger as this service reaches it: one gateway connection per organisation, made on first use. */
+/** The ledger as this service reaches it: through its organisations' gateway peers, connected to on first use. */
 export interface Ledger {
   profile: NetworkProfile;
-  /** Throws for an organisation that the profile does not name. */
+  /** how many organisations must sign a view */
+  viewers: number;
+  /**
+   * What goes through an organisation's door goes to its own gateway peer, or to another's while that one cannot serve it.
+   * Throws for an organisation that the profile does not name.
+   */
   door(org: string, identity?: 'service' | 'admin'): Door;
   close(): void;
+}
+
+export interface LedgerOptions {
+  /** how many organisations must sign a view; as many as endorse a transaction if not said */
+  viewers?: number;
+  /** told when a gateway peer is not asked first for a while, and why */
+  passedOver?: (peer: { mspId: string; address: string }, why: string) => void;
 }
 
 // How long each phase may take, ms. After any of them the fate of a transaction is asked for by its id.
@@ -28,30 +41,16 @@ const SUBMIT = 10_000;
 const COMMIT = 15_000;
 
 /** Connections are lazy: an unreachable ledger shows at the first call, never here. */
-export function connectLedger(profile: NetworkProfile): Ledger {
-  const clients = new Map<string, grpc.Client>();
+export function connectLedger(
+  profile: NetworkProfile,
+  { viewers = profile.endorsements, passedOver = () => {} }: LedgerOptions = {},
+): Ledger {
+  const peers = new GatewayPeers(profile.organisations.map(peerOf), passedOver);
   const doors = new Map<string, Door>();
-
-  function clientOf(organisation: ProfileOrganisation): grpc.Client {
-    let client = clients.get(organisation.mspId);
-    if (!client) {
-      const credentials = organisation.tls
-        ? grpc.credentials.createSsl(readFileSync(organisation.tls))
-        : grpc.credentials.createInsecure();
-      client = new grpc.Client(organisation.gateway, credentials, {
-        'grpc.max_receive_message_length': 64 << 20,
-        'grpc.max_send_message_length': 64 << 20,
-        // gRPC's own back-off would leave the client down for seconds after its peer is up again.
-        'grpc.initial_reconnect_backoff_ms': 100,
-        'grpc.max_reconnect_backoff_ms': 1000,
-      });
-      clients.set(organisation.mspId, client);
-    }
-    return client;
-  }
 
   return {
     profile,
+    viewers,
     door(org, identity = 'service') {
       const id = `${org} ${identity}`;
       let door = doors.get(id);
@@ -61,7 +60,7 @@ export function connectLedger(profile: NetworkProfile): Ledger {
         const { certificate, key } = organisation.identities[identity];
         const within = (ms: number) => () => ({ deadline: Date.now() + ms });
         const gateway = connect({
-          client: clientOf(organisation),
+          client: peers.clientOf(organisation.gateway),
           identity: { mspId: org, credentials: readFileSync(certificate) },
           signer: signerOf(createPrivateKey(readFileSync(key))),
           // The signer takes whole messages.
@@ -79,7 +78,12 @@ export function connectLedger(profile: NetworkProfile): Ledger {
     },
     close() {
       for (const { gateway } of doors.values()) gateway.close();
-      for (const client of clients.values()) client.close();
+      peers.close();
     },
   };
+}
+
+function peerOf({ mspId, gateway, tls }: ProfileOrganisation): GatewayPeer {
+  const credentials = tls ? grpc.credentials.createSsl(readFileSync(tls)) : grpc.credentials.createInsecure();
+  return { mspId, address: gateway, credentials };
 }

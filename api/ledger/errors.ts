@@ -35,7 +35,13 @@ const ABORTED: number = status.ABORTED;
 /** Whether the ledger could not be reached or did not answer in time, so that asking again later is the only answer. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof LedgerUnavailable) return true;
-  return error instanceof GatewayError && UNAVAILABLE.includes(error.code);
+  if (!(error instanceof GatewayError)) return false;
+  // Fabric has no code for it: a gateway that knows too few peers for the policy, or none with the chaincode, answers
+  // FAILED_PRECONDITION; a stream that breaks in the middle of an answer is INTERNAL.
+  return (
+    UNAVAILABLE.includes(error.code) ||
+    /no combination of peers|no peers available|RST_STREAM/.test(error.message)
+  );
 }
 
 /**

@@ -31,8 +31,12 @@ export async function register(
       if (refusal) throw new RegistrationRefused(refusal.code, refusal.message);
       const again = error instanceof CommitError || isDisagreement(error, org) || isUnavailable(error);
       if (!again) throw error;
-      if (attempt === TRIES || (isUnavailable(error) && attempt >= 3))
+      if (attempt === TRIES || (isUnavailable(error) && attempt >= 3)) {
+        // Its own peer is away, and what others refused for so long is no lagging behind.
+        const others = contractError(error);
+        if (others) throw new RegistrationRefused(others.code, others.message);
         throw new LedgerUnavailable('the ledger did not take the registration', { cause: error });
+      }
       await new Promise((resolve) => setTimeout(resolve, 25 * attempt));
     }
   }

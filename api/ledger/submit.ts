@@ -20,7 +20,7 @@ export const VALID = 0;
 const LARGEST = 32 << 20;
 
 /** Reads the transaction out of its envelope. Throws unless it is a RecordBatch. */
-function readTransaction(envelope: Uint8Array): BatchTransaction {
+export function readBatch(envelope: Uint8Array): BatchTransaction {
   const payload = common.Envelope.deserializeBinary(envelope).getPayload_asU8();
   const { args, timestamp, txId, payload: response } = readView(payload, LARGEST);
   const [name, after, lines] = args.map(fromUtf8);
@@ -54,7 +54,7 @@ export function proposeBatch(
     txId: proposal.getTransactionId(),
     async endorse() {
       const transaction = await proposal.endorse();
-      return { ...readTransaction(envelopeOf(transaction)), submit: () => submit(transaction) };
+      return { ...readBatch(envelopeOf(transaction)), submit: () => submit(transaction) };
     },
   };
 }
@@ -93,7 +93,7 @@ export async function findBatch(
   const processed = peer.ProcessedTransaction.deserializeBinary(bytes);
   const envelope = processed.getTransactionenvelope();
   if (!envelope) throw new Error(`the ledger gave no envelope for ${txId}`);
-  return { code: processed.getValidationcode(), transaction: readTransaction(envelope.serializeBinary()) };
+  return { code: processed.getValidationcode(), transaction: readBatch(envelope.serializeBinary()) };
 }
 
 function messagesOf(error: unknown): string {

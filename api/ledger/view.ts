@@ -1,8 +1,9 @@
-import { common } from '@hyperledger/fabric-protos';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { common, gateway, peer } from '@hyperledger/fabric-protos';
 import { canonical, fromUtf8, parseCanonical, readView, type Json } from '@yaoji/chaincode/core';
 import type { Ledger } from './connect.ts';
 import { LedgerUnavailable } from '../service.ts';
-import { isDisagreement, isUnavailable } from './errors.ts';
+import { contractError, isDisagreement, isUnavailable } from './errors.ts';
 import { envelopeOf } from './submit.ts';
 
 /** A read of ledger state, signed by several organisations' peers and never submitted. */
@@ -10,31 +11,103 @@ export interface TakenView {
   /** the bytes of the Fabric payload: headers, proposal, response, endorsements */
   payload: Uint8Array;
   values: ReadonlyMap<string, Json>;
+  /** the organisations that did not sign: their peer or contract gave no answer, or another one */
+  without: string[];
 }
 
 // Peers under load stand at different heights and then answer differently; each is right, and soon they agree.
 const TRIES = 20;
+/** How long an organisation that does not answer is waited for, ms: the others have signed long before. */
+const PATIENCE = 5_000;
+
+/** One organisation's signature under what its peer answered, or why there is none. */
+type Signed = { org: string; response: Uint8Array; envelope: Uint8Array } | { org: string; why: unknown };
 
 /**
- * Has the peers of all organisations sign what stands under these keys. Throws LedgerUnavailable when they do not answer, or
- * do not come to the same answer.
+ * Asks the peers of all organisations to sign what stands under these keys. When some cannot answer, those that do are
+ * enough if they are as many as the ledger's `viewers`, and the view says who is missing. Throws LedgerUnavailable when fewer
+ * answer, or do not come to the same answer.
  */
 export async function takeView(ledger: Ledger, org: string, keys: readonly string[]): Promise<TakenView> {
-  const endorsingOrganizations = ledger.profile.organisations.map(({ mspId }) => mspId);
-  const { contract } = ledger.door(org);
+  const organisations = ledger.profile.organisations.map(({ mspId }) => mspId);
   for (let attempt = 1; ; attempt++) {
-    try {
-      const transaction = await contract
-        .newProposal('View', { arguments: [canonical(keys)], endorsingOrganizations })
-        .endorse();
-      const payload = common.Envelope.deserializeBinary(envelopeOf(transaction)).getPayload_asU8();
-      const values = parseCanonical(fromUtf8(readView(payload).payload)) as { [key: string]: Json };
-      return { payload, values: new Map(Object.entries(values)) };
-    } catch (error) {
-      if (!isDisagreement(error) || attempt === TRIES) throw asUnavailable(error);
-      await new Promise((resolve) => setTimeout(resolve, 20 * attempt));
-    }
+    const signed = await signatures(ledger, org, keys, organisations);
+    const answered = signed.flatMap((one) => ('response' in one ? [one] : []));
+    // What the organisation's own peer says comes after all that it has confirmed to us: others may be behind together.
+    const said = (answered.find((one) => one.org === org) ?? answered[0])?.response;
+    const agreed = answered.filter(({ response }) => Buffer.compare(response, said!) === 0);
+    // Whoever answers something else will soon agree, so it is waited for; whoever gives no answer is not.
+    const enough = agreed.length >= ledger.viewers;
+    if (enough && (agreed.length === answered.length || attempt === TRIES))
+      return {
+        ...merged(agreed.map(({ envelope }) => envelope)),
+        without: organisations.filter((one) => !agreed.some((agreeing) => agreeing.org === one)),
+      };
+    if (answered.length < ledger.viewers) {
+      const { why } = signed.find((one) => 'why' in one)! as { why: unknown };
+      if (attempt === TRIES || !isDisagreement(why)) throw asUnavailable(why);
+    } else if (attempt === TRIES)
+      throw new LedgerUnavailable('the organisations do not come to the same answer');
+    await sleep(20 * attempt);
   }
+}
+
+/**
+ * Sends one proposal to the peers of each organisation alone, so that one that gives no answer takes nobody else's with it:
+ * they sign the same bytes. Throws the contract's refusal.
+ */
+async function signatures(
+  ledger: Ledger,
+  org: string,
+  keys: readonly string[],
+  organisations: readonly string[],
+): Promise<Signed[]> {
+  const door = ledger.door(org);
+  const proposed = door.contract.newProposal('View', { arguments: [canonical(keys)] }).getBytes();
+  const deadline = Date.now() + PATIENCE;
+  return Promise.all(
+    organisations.map(async (endorser): Promise<Signed> => {
+      const message = gateway.ProposedTransaction.deserializeBinary(proposed);
+      message.setEndorsingOrganizationsList([endorser]);
+      try {
+        const transaction = await door.gateway.newProposal(message.serializeBinary()).endorse({ deadline });
+        const envelope = envelopeOf(transaction);
+        const response = unpack(envelope).endorsed.getProposalResponsePayload_asU8();
+        return { org: endorser, response, envelope };
+      } catch (why) {
+        if (contractError(why)) throw why;
+        return { org: endorser, why };
+      }
+    }),
+  );
+}
+
+/** The view that these organisations have signed, of the envelopes of each. */
+function merged(envelopes: readonly Uint8Array[]): Pick<TakenView, 'payload' | 'values'> {
+  const [first, ...others] = envelopes.map(unpack);
+  const { payload, transaction, action, endorsed } = first!;
+  for (const other of others)
+    endorsed.setEndorsementsList([
+      ...endorsed.getEndorsementsList(),
+      ...other.endorsed.getEndorsementsList(),
+    ]);
+  action.setAction(endorsed);
+  transaction.getActionsList()[0]!.setPayload(action.serializeBinary());
+  payload.setData(transaction.serializeBinary());
+  const bytes = payload.serializeBinary();
+  const values = parseCanonical(fromUtf8(readView(bytes).payload)) as { [key: string]: Json };
+  return { payload: bytes, values: new Map(Object.entries(values)) };
+}
+
+function unpack(envelope: Uint8Array) {
+  const payload = common.Payload.deserializeBinary(
+    common.Envelope.deserializeBinary(envelope).getPayload_asU8(),
+  );
+  const transaction = peer.Transaction.deserializeBinary(payload.getData_asU8());
+  const action = peer.ChaincodeActionPayload.deserializeBinary(
+    transaction.getActionsList()[0]?.getPayload_asU8() ?? new Uint8Array(),
+  );
+  return { payload, transaction, action, endorsed: action.getAction() ?? new peer.ChaincodeEndorsedAction() };
 }
 
 /** The contract answers for this many keys at once. */

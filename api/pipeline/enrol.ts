@@ -16,7 +16,11 @@ export async function enrolStation(
   if (hosted) failpoint('key-written');
   await register(pipeline.ledger, org, 'EnrolStation', { station, site, roles, key: publicKey, hosted });
   failpoint('enrol-submitted');
-  await refreshRegistry(pipeline, org, [keyOf.station(station), keyOf.member(org), keyOf.site(org, site)]);
+  await refreshRegistry(pipeline, pipeline.pool, org, [
+    keyOf.station(station),
+    keyOf.member(org),
+    keyOf.site(org, site),
+  ]);
   failpoint('enrol-mirrored');
   return { station, key: publicKey, hosted };
 }
@@ -25,7 +29,7 @@ export async function enrolStation(
 export async function revokeStation(pipeline: Pipeline, { org }: Principal, station: string): Promise<void> {
   await register(pipeline.ledger, org, 'RevokeStation', station);
   failpoint('revoke-submitted');
-  await refreshRegistry(pipeline, org, [keyOf.station(station)]);
+  await refreshRegistry(pipeline, pipeline.pool, org, [keyOf.station(station)]);
   failpoint('revoke-mirrored');
 }
 
@@ -33,8 +37,6 @@ export async function revokeStation(pipeline: Pipeline, { org }: Principal, stat
 export async function registerDevice(pipeline: Pipeline, { org }: Principal, device: string): Promise<void> {
   await register(pipeline.ledger, org, 'RegisterDevice', { device });
   failpoint('device-submitted');
-  const known = await pipeline.pool.query('select from world where key = $1', [keyOf.subject(device)]);
-  // The mirror of a device that was used already is ahead of or behind the ledger with its batches: leave it to them.
-  if (known.rowCount === 0) await refreshRegistry(pipeline, org, [keyOf.subject(device)]);
+  await refreshRegistry(pipeline, pipeline.pool, org, [keyOf.subject(device)]);
   failpoint('device-mirrored');
 }

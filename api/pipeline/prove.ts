@@ -123,12 +123,14 @@ async function assemble(
 
 /** The heads as they are viewed, and the logs as they are viewed after; undefined while the store is behind the ledger. */
 async function takeViews(
-  { ledger }: Pipeline,
+  { ledger, log }: Pipeline,
   org: string,
   trails: readonly Trail[],
   token: string,
 ): Promise<BoxViews | undefined> {
   const heads = await takeView(ledger, org, headKeys(trails, token));
+  if (heads.without.length > 0)
+    log({ level: 'warn', what: 'a view without some organisations', without: heads.without });
   if (!trails.every((trail) => endsAsViewed(trail, heads))) return undefined;
   const orgs = trails.map(({ records }) => records.at(-1)!.record.entry.org);
   const logs = await takeView(ledger, org, [...new Set(orgs.map(keyOf.log))].sort());

@@ -1,7 +1,8 @@
 import { failpoint } from '../failpoints.ts';
 import { readState } from '../ledger/view.ts';
 import { isUnavailable } from '../ledger/errors.ts';
-import { readWorld, writeWorld } from '../store/world.ts';
+import type { Db } from '../store/pool.ts';
+import { readWorld, writeRegistered } from '../store/world.ts';
 import type { Pipeline } from './context.ts';
 
 // Members, sites, stations and devices come onto the ledger through registrations, not through batches: what the mirror
@@ -26,7 +27,7 @@ export async function mirrorRegistry(
   try {
     const registry = await readState(ledger, org, missing);
     failpoint('registry-read');
-    await writeWorld(pool, registry);
+    await writeRegistered(pool, registry);
     failpoint('registry-written');
   } catch (error) {
     if (!isUnavailable(error)) throw error;
@@ -36,9 +37,10 @@ export async function mirrorRegistry(
 
 /** Reads keys of one organisation's registry anew, after a registration changed them. */
 export async function refreshRegistry(
-  { pool, ledger }: Pipeline,
+  { ledger }: Pipeline,
+  db: Db,
   org: string,
   keys: readonly string[],
 ): Promise<void> {
-  await writeWorld(pool, await readState(ledger, org, keys));
+  await writeRegistered(db, await readState(ledger, org, keys));
 }

@@ -16,7 +16,7 @@ import { failpoint } from '../failpoints.ts';
 import { findBatch, VALID, type BatchTransaction } from '../ledger/submit.ts';
 import { attemptsAfter, saveBatch, stopLog } from '../store/batches.ts';
 import { lockNames } from '../store/events.ts';
-import { withTransaction } from '../store/pool.ts';
+import { withTransaction, type Db } from '../store/pool.ts';
 import { parsedValue, readWorld, writeWorld } from '../store/world.ts';
 import { trusting, type Pipeline } from './context.ts';
 import { refreshRegistry } from './registry.ts';
@@ -39,19 +39,20 @@ interface Judged {
  */
 export async function judgeAgain(
   pipeline: Pipeline,
+  db: Db,
   org: string,
   transaction: BatchTransaction,
   is: 'endorsed' | 'valid',
 ): Promise<Judged> {
   const entries = readLines(transaction.lines);
   const keys = keysOf(entries, [org]);
-  const mirrored = await judgeOn(pipeline, org, transaction, entries, await readWorld(pipeline.pool, keys));
+  const mirrored = await judgeOn(pipeline, org, transaction, entries, await readWorld(db, keys));
   if (mirrored) return mirrored;
   // A station may have been enrolled or revoked elsewhere: what the mirror knows of the registry is read anew, once.
   const registry = keys.filter((key) => !/^(?:subject|window|log|token)~/.test(key));
-  await refreshRegistry(pipeline, org, registry);
+  await refreshRegistry(pipeline, db, org, registry);
   failpoint('judge-refreshed');
-  const values = await readWorld(pipeline.pool, keys);
+  const values = await readWorld(db, keys);
   const refreshed = await judgeOn(pipeline, org, transaction, entries, values);
   if (refreshed) return refreshed;
   const before = withoutLaterRevocations(
@@ -115,23 +116,11 @@ async function judgeOn(
   };
 }
 
-/**
- * Stores what a valid transaction settled: verdicts, records, the log's nodes, and the mirror of the state it wrote, in one
- * transaction. A batch that is settled already changes nothing. Throws LogDiffers.
- */
+/** Stores what a valid transaction settled, in one transaction. Throws LogDiffers. */
 export async function settle(pipeline: Pipeline, org: string, transaction: BatchTransaction): Promise<void> {
   const decided = await withTransaction(pipeline.pool, async (tx) => {
     await lockNames(tx, [keyOf.log(org)]);
-    const last = parsedValue<Log>(await readWorld(tx, [keyOf.log(org)]), keyOf.log(org))?.batch ?? 0;
-    if (last > transaction.after) return [];
-    const { entries, verdicts, writes, nodes, number, checkpoint } = await judgeAgain(
-      pipeline,
-      org,
-      transaction,
-      'valid',
-    );
-    await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
-    await writeWorld(tx, writes);
+    const entries = await settleIn(tx, pipeline, org, transaction);
     failpoint('settle-before-commit');
     return entries;
   });
@@ -139,9 +128,37 @@ export async function settle(pipeline: Pipeline, org: string, transaction: Batch
   pipeline.decisions.announce(decided);
 }
 
-/** Settles the batch after this one if one of the attempts to write it went in. Returns whether one had. */
-export async function settleAttempt(pipeline: Pipeline, org: string, after: number): Promise<boolean> {
-  for (const txId of await attemptsAfter(pipeline.pool, org, after)) {
+/**
+ * Stores what a valid transaction settled: verdicts, records, the log's nodes, and the mirror of the state it wrote. A batch
+ * that is settled already changes nothing. The caller holds the log's lock; answers with the entries that have their
+ * verdicts now. Throws LogDiffers before anything is written.
+ */
+export async function settleIn(
+  tx: Db,
+  pipeline: Pipeline,
+  org: string,
+  transaction: BatchTransaction,
+): Promise<Entry[]> {
+  const last = parsedValue<Log>(await readWorld(tx, [keyOf.log(org)]), keyOf.log(org))?.batch ?? 0;
+  if (last > transaction.after) return [];
+  const judged = await judgeAgain(pipeline, tx, org, transaction, 'valid');
+  const { entries, verdicts, writes, nodes, number, checkpoint } = judged;
+  await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
+  await writeWorld(tx, writes);
+  return entries;
+}
+
+/**
+ * Settles the batch after this one if one of the attempts to write it went in, of the newest so many. Returns whether one
+ * had.
+ */
+export async function settleAttempt(
+  pipeline: Pipeline,
+  org: string,
+  after: number,
+  most: number,
+): Promise<boolean> {
+  for (const txId of await attemptsAfter(pipeline.pool, org, after, most)) {
     const found = await findBatch(pipeline.ledger, org, txId);
     if (found?.code !== VALID) continue;
     failpoint('attempt-found');

@@ -14,13 +14,27 @@ export async function saveAttempt(db: Db, { txId, org, follows }: Attempt): Prom
   await db.query('insert into attempt (tx_id, org, follows) values ($1, $2, $3)', [txId, org, follows]);
 }
 
-/** The attempts to write the batch after this one, newest first: one of them at most was or will be valid. */
-export async function attemptsAfter(db: Db, org: string, follows: number): Promise<string[]> {
+/** The newest attempts to write the batch after this one, newest first: one of all at most was or will be valid. */
+export async function attemptsAfter(db: Db, org: string, follows: number, most: number): Promise<string[]> {
   const { rows } = await db.query<{ tx_id: string }>(
-    'select tx_id from attempt where org = $1 and follows = $2 order by begun_at desc, tx_id',
-    [org, follows],
+    'select tx_id from attempt where org = $1 and follows = $2 order by begun_at desc, tx_id limit $3',
+    [org, follows, most],
   );
   return rows.map(({ tx_id }) => tx_id);
+}
+
+/** Whose attempts these transactions are, and whether they are settled, by id. Not ours: not in the answer. */
+export async function attemptsAmong(
+  db: Db,
+  txIds: readonly string[],
+): Promise<Map<string, { org: string; settled: boolean }>> {
+  if (txIds.length === 0) return new Map();
+  const { rows } = await db.query<{ tx_id: string; org: string; settled: boolean }>(
+    `select a.tx_id, a.org, b.tx_id is not null as settled
+     from attempt a left join batch b using (tx_id) where a.tx_id = any($1)`,
+    [txIds],
+  );
+  return new Map(rows.map(({ tx_id, org, settled }) => [tx_id, { org, settled }]));
 }
 
 /** A batch that the ledger holds valid, with what the referee made of it. */

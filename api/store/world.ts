@@ -27,6 +27,24 @@ export async function writeWorld(
   );
 }
 
+/**
+ * Writes into the mirror what registrations wrote on the ledger, as an older block or a peer that is behind tells it perhaps:
+ * a revoked station stays revoked, and a subject that is mirrored already is left to its batches.
+ */
+export async function writeRegistered(
+  db: Db,
+  writes: Iterable<readonly [key: string, value: string]>,
+): Promise<void> {
+  const last = [...new Map(writes)];
+  if (last.length === 0) return;
+  await db.query(
+    `insert into world (key, value) select * from unnest($1::text[], $2::text[])
+     on conflict (key) do update set value = excluded.value
+     where world.key not like 'subject~%' and not (world.key like 'station~%' and world.value::jsonb ? 'revoked')`,
+    [last.map(([key]) => key), last.map(([, value]) => value)],
+  );
+}
+
 /** The one value that stands under a key of values that were read before. */
 export function parsedValue<T>(values: Values, key: string): T | undefined {
   const text = values.get(key);

@@ -177,7 +177,7 @@ describe('whatever is killed, at whatever moment,', function () {
     await post(pipeline, parts(), [said]);
     const after = await lastBatch();
     await dies(dyingAt('ordered'), 'ordered');
-    await Promise.all([0, 1, 2].map(() => settleAttempt(parts().pipeline(), ORG, after)));
+    await Promise.all([0, 1, 2].map(() => settleAttempt(parts().pipeline(), ORG, after, 10)));
     await settledOnce(said);
   });
 
