@@ -21,8 +21,15 @@ const LONG_REST = 15_000;
 // A gateway refuses what is over 500 at once, of all its clients together; a peer is busy long before.
 const MOST_IN_FLIGHT = 64;
 
-const { ABORTED, CANCELLED, DEADLINE_EXCEEDED, FAILED_PRECONDITION, RESOURCE_EXHAUSTED, UNAVAILABLE } =
-  grpc.status;
+const {
+  ABORTED,
+  CANCELLED,
+  DEADLINE_EXCEEDED,
+  FAILED_PRECONDITION,
+  INTERNAL,
+  RESOURCE_EXHAUSTED,
+  UNAVAILABLE,
+} = grpc.status;
 
 type Phase = 'Evaluate' | 'Endorse' | 'Submit' | 'CommitStatus';
 
@@ -121,6 +128,10 @@ function isForAnother(phase: Phase, error: grpc.ServiceError): boolean {
       // every peer.
       if (phase === 'Submit') return words.length === 1;
       return !isAway(error);
+    case CANCELLED: // not by us
+      return true;
+    case INTERNAL:
+      return words[0]!.includes('RST_STREAM');
     case RESOURCE_EXHAUSTED:
       return words[0]!.includes('concurrency limit');
     case FAILED_PRECONDITION:
