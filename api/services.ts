@@ -54,6 +54,7 @@ export async function startService(
       `VIEWERS must be from ${profile.endorsements}, which verifiers ask for, to ${profile.organisations.length}: ${viewers}`,
     );
 
+  const ledger = connectLedger(profile, { viewers, log });
   await migrateStore(config.ownerUrl ?? config.databaseUrl, log);
   const onError = (error: Error): void =>
     log({ level: 'warn', what: 'store connection lost', why: error.message });
@@ -61,11 +62,6 @@ export async function startService(
     ...(config.ownerUrl === undefined ? { role: 'yaoji_app' } : {}),
     max: 20,
     onError,
-  });
-  const ledger = connectLedger(profile, {
-    viewers,
-    passedOver: ({ mspId, address }, why) =>
-      log({ level: 'info', what: 'gateway passed over for now', of: mspId, address, why }),
   });
   let worker: Worker | undefined;
   const pipeline: Pipeline = {

@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { connect, hash, type Contract, type Gateway, type Network } from '@hyperledger/fabric-gateway';
+import { checkExpiry, type Watched } from '@yaoji/network/identities/expiry';
 import type { NetworkProfile, ProfileOrganisation } from '@yaoji/network/profile';
 import { GatewayPeers, type GatewayPeer } from './peers.ts';
 import { signerOf } from './signer.ts';
@@ -30,8 +31,8 @@ export interface Ledger {
 export interface LedgerOptions {
   /** how many organisations must sign a view; as many as endorse a transaction if not said */
   viewers?: number;
-  /** told when a gateway peer is not asked first for a while, and why */
-  passedOver?: (peer: { mspId: string; address: string }, why: string) => void;
+  /** told when a certificate will expire soon, and when a gateway peer is not asked first for a while */
+  log?: (event: { level: 'info' | 'warn'; what: string; [detail: string]: unknown }) => void;
 }
 
 // How long each phase may take, ms. After any of them the fate of a transaction is asked for by its id.
@@ -40,12 +41,19 @@ const ENDORSE = 15_000;
 const SUBMIT = 10_000;
 const COMMIT = 15_000;
 
-/** Connections are lazy: an unreachable ledger shows at the first call, never here. */
+/**
+ * Connections are lazy: an unreachable ledger shows at the first call, never here. Throws CertificateExpired when one of the
+ * profile's certificates has expired, or will within a day: each call would fail later, and each with another error.
+ */
 export function connectLedger(
   profile: NetworkProfile,
-  { viewers = profile.endorsements, passedOver = () => {} }: LedgerOptions = {},
+  { viewers = profile.endorsements, log = () => {} }: LedgerOptions = {},
 ): Ledger {
-  const peers = new GatewayPeers(profile.organisations.map(peerOf), passedOver);
+  for (const why of checkExpiry(profile.organisations.flatMap(certificatesOf), new Date()))
+    log({ level: 'warn', what: 'certificate expires soon', why });
+  const peers = new GatewayPeers(profile.organisations.map(peerOf), ({ mspId, address }, why) =>
+    log({ level: 'info', what: 'gateway passed over for now', of: mspId, address, why }),
+  );
   const doors = new Map<string, Door>();
 
   return {
@@ -83,7 +91,20 @@ export function connectLedger(
   };
 }
 
-function peerOf({ mspId, gateway, tls }: ProfileOrganisation): GatewayPeer {
-  const credentials = tls ? grpc.credentials.createSsl(readFileSync(tls)) : grpc.credentials.createInsecure();
+function peerOf({ mspId, gateway, tls, client }: ProfileOrganisation): GatewayPeer {
+  const credentials = tls
+    ? grpc.credentials.createSsl(
+        readFileSync(tls),
+        client ? readFileSync(client.key) : null,
+        client ? readFileSync(client.certificate) : null,
+      )
+    : grpc.credentials.createInsecure();
   return { mspId, address: gateway, credentials };
+}
+
+function certificatesOf({ mspId, client, identities }: ProfileOrganisation): Watched[] {
+  return Object.entries({ ...identities, ...(client ? { client } : {}) }).map(([name, { certificate }]) => ({
+    name: `${name} of ${mspId} (${certificate})`,
+    certificate: readFileSync(certificate, 'utf8'),
+  }));
 }

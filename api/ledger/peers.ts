@@ -228,7 +228,8 @@ class Peer {
   ): grpc.ClientDuplexStream<Request, Response> {
     const stream = this.connected().makeBidiStreamRequest(path, serialize, deserialize, options);
     stream.on('error', (error: grpc.ServiceError) => {
-      if (error.code !== CANCELLED) this.rest(REST, error);
+      // Otherwise we have ended it ourselves.
+      if (error.code === UNAVAILABLE || error.code === INTERNAL) this.rest(REST, error);
     });
     return stream;
   }

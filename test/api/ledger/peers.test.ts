@@ -33,7 +33,7 @@ describe('A ledger with a gateway peer of each organisation', function () {
     });
     const started = await startGateways(readProfile(running.profile));
     ({ gateways, close: closeGateways } = started);
-    ledger = connectLedger(started.profile, { passedOver: ({ mspId }) => passedOver.push(mspId) });
+    ledger = connectLedger(started.profile, { log: ({ of }) => passedOver.push(String(of)) });
     passedOver = [];
     await register(
       ledger,
