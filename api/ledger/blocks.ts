@@ -1,4 +1,4 @@
-import { common, ledger as ledgerProtos, peer } from '@hyperledger/fabric-protos';
+import { common, ledger as ledgerMessages, peer } from '@hyperledger/fabric-protos';
 import type { Ledger } from './connect.ts';
 import { VALID } from './submit.ts';
 
@@ -17,11 +17,12 @@ export interface FollowedBlock {
  * breaks, with the gateway's GatewayError or another.
  */
 export async function* followBlocks(
-  { profile, door }: Ledger,
+  ledger: Ledger,
   from: number,
   signal: AbortSignal,
 ): AsyncGenerator<FollowedBlock> {
-  const { network } = door(profile.organisations[0]!.mspId);
+  const { profile } = ledger;
+  const { network } = ledger.door(profile.organisations[0]!.mspId);
   const blocks = await network.getBlockEvents({ startBlock: BigInt(from) });
   const close = (): void => blocks.close();
   signal.addEventListener('abort', close);
@@ -65,13 +66,13 @@ export function writesOf(envelope: Uint8Array, chaincode: string): [key: string,
   const response = peer.ProposalResponsePayload.deserializeBinary(
     endorsed?.getProposalResponsePayload_asU8() ?? new Uint8Array(),
   );
-  const { TxReadWriteSet } = ledgerProtos.rwset;
+  const { TxReadWriteSet } = ledgerMessages.rwset;
   const results = peer.ChaincodeAction.deserializeBinary(response.getExtension_asU8()).getResults_asU8();
   return TxReadWriteSet.deserializeBinary(results)
     .getNsRwsetList()
     .filter((set) => set.getNamespace() === chaincode)
     .flatMap((set) =>
-      ledgerProtos.rwset.kvrwset.KVRWSet.deserializeBinary(set.getRwset_asU8()).getWritesList(),
+      ledgerMessages.rwset.kvrwset.KVRWSet.deserializeBinary(set.getRwset_asU8()).getWritesList(),
     )
     .filter((write) => !write.getIsDelete())
     .map((write) => [write.getKey(), Buffer.from(write.getValue_asU8()).toString()]);

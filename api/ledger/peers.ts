@@ -62,10 +62,7 @@ export class GatewayPeers {
         options: grpc.CallOptions,
         callback: grpc.requestCallback<Response>,
       ): void {
-        ask(inOrder(), { path, serialize, deserialize, argument, options }).then(
-          (answer) => callback(null, answer),
-          (error: grpc.ServiceError) => callback(error),
-        );
+        void answer(ask(inOrder(), { path, serialize, deserialize, argument, options }), callback);
       },
       makeBidiStreamRequest<Request, Response>(
         path: string,
@@ -82,6 +79,17 @@ export class GatewayPeers {
 
   close(): void {
     for (const peer of this.peers) peer.close();
+  }
+}
+
+async function answer<Response>(
+  asking: Promise<Response>,
+  callback: grpc.requestCallback<Response>,
+): Promise<void> {
+  try {
+    callback(null, await asking);
+  } catch (error) {
+    callback(error as grpc.ServiceError);
   }
 }
 

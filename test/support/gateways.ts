@@ -36,7 +36,7 @@ export class TestGateway {
   /** asked before a call is passed on */
   before: (method: Method) => Trouble = () => undefined;
   /** asked when a call was passed on and answered, before its answer goes back */
-  after: (method: Method) => Trouble | Promise<Trouble> = () => undefined;
+  after: (method: Method) => Trouble = () => undefined;
   private readonly behind: Client;
   private server: Server | undefined;
   private port = 0;
@@ -117,9 +117,8 @@ export class TestGateway {
         call.request,
         { deadline: call.getDeadline() },
         (error, value) => {
-          void Promise.resolve(this.after(method)).then((later) => {
-            if (later !== 'deaf') answer(later ?? error, value);
-          });
+          const later = this.after(method);
+          if (later !== 'deaf') answer(later ?? error, value);
         },
       );
     };
@@ -143,9 +142,11 @@ export class TestGateway {
 }
 
 /** A gateway of its own for every organisation of a profile, and the profile with them in it. */
-export async function startGateways(
-  profile: NetworkProfile,
-): Promise<{ profile: NetworkProfile; gateways: ReadonlyMap<string, TestGateway>; close(): void }> {
+export async function startGateways(profile: NetworkProfile): Promise<{
+  profile: NetworkProfile;
+  gateways: ReadonlyMap<string, TestGateway>;
+  close: () => void;
+}> {
   const gateways = new Map(
     profile.organisations.map((organisation) => [
       organisation.mspId,
