@@ -62,7 +62,7 @@ export class GatewayPeers {
         options: grpc.CallOptions,
         callback: grpc.requestCallback<Response>,
       ): void {
-        void answer(ask(inOrder(), { path, serialize, deserialize, argument, options }), callback);
+        void tell(ask(inOrder(), { path, serialize, deserialize, argument, options }), callback);
       },
       makeBidiStreamRequest<Request, Response>(
         path: string,
@@ -82,7 +82,7 @@ export class GatewayPeers {
   }
 }
 
-async function answer<Response>(
+async function tell<Response>(
   asking: Promise<Response>,
   callback: grpc.requestCallback<Response>,
 ): Promise<void> {
