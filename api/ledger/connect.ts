@@ -1,10 +1,9 @@
-import { createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import * as grpc from '@grpc/grpc-js';
 import { connect, hash, type Contract, type Gateway, type Network } from '@hyperledger/fabric-gateway';
-import { checkExpiry, type Watched } from '@yaoji/network/identities/expiry';
+import { certificatesIn, checkExpiry } from '@yaoji/network/identities/expiry';
 import type { NetworkProfile, ProfileOrganisation } from '@yaoji/network/profile';
-import { GatewayPeers, type GatewayPeer } from './peers.ts';
+import { GatewayPeers } from './peers.ts';
 import { signerOf } from './signer.ts';
 
 /** One organisation's door to the ledger, as one of its identities. */
@@ -49,9 +48,9 @@ export function connectLedger(
   profile: NetworkProfile,
   { viewers = profile.endorsements, log = () => {} }: LedgerOptions = {},
 ): Ledger {
-  for (const why of checkExpiry(profile.organisations.flatMap(certificatesOf), new Date()))
+  for (const why of checkExpiry(certificatesIn(profile), new Date()))
     log({ level: 'warn', what: 'certificate expires soon', why });
-  const peers = new GatewayPeers(profile.organisations.map(peerOf), ({ mspId, address }, why) =>
+  const peers = new GatewayPeers(profile.organisations, ({ mspId, address }, why) =>
     log({ level: 'info', what: 'gateway passed over for now', of: mspId, address, why }),
   );
   const doors = new Map<string, Door>();
@@ -68,7 +67,8 @@ export function connectLedger(
         const { certificate, key } = organisation.identities[identity];
         const within = (ms: number) => () => ({ deadline: Date.now() + ms });
         const gateway = connect({
-          client: peers.clientOf(organisation.gateway),
+          client: peers.clientOf(organisation),
+          ...tlsHash(organisation),
           identity: { mspId: org, credentials: readFileSync(certificate) },
           signer: signerOf(createPrivateKey(readFileSync(key))),
           // The signer takes whole messages.
@@ -91,20 +91,9 @@ export function connectLedger(
   };
 }
 
-function peerOf({ mspId, gateway, tls, client }: ProfileOrganisation): GatewayPeer {
-  const credentials = tls
-    ? grpc.credentials.createSsl(
-        readFileSync(tls),
-        client ? readFileSync(client.key) : null,
-        client ? readFileSync(client.certificate) : null,
-      )
-    : grpc.credentials.createInsecure();
-  return { mspId, address: gateway, credentials };
-}
-
-function certificatesOf({ mspId, client, identities }: ProfileOrganisation): Watched[] {
-  return Object.entries({ ...identities, ...(client ? { client } : {}) }).map(([name, { certificate }]) => ({
-    name: `${name} of ${mspId} (${certificate})`,
-    certificate: readFileSync(certificate, 'utf8'),
-  }));
+/** A peer that wants to know its client in TLS gives blocks only to a request that names the same certificate. */
+function tlsHash({ client }: ProfileOrganisation): { tlsClientCertificateHash?: Uint8Array } {
+  if (!client) return {};
+  const { raw } = new X509Certificate(readFileSync(client.certificate));
+  return { tlsClientCertificateHash: createHash('sha256').update(raw).digest() };
 }

@@ -1,17 +1,14 @@
+import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { google } from '@hyperledger/fabric-protos';
+import type { ProfileOrganisation } from '@yaoji/network/profile';
 
 // What the gateway client sends goes to one of several gateway peers. Whatever it sends is signed and has its transaction's
 // id already, so the same bytes may go to another peer: a proposal is only judged again, a transaction is ordered once (a
 // second time it is "already processed", or marked as a duplicate), and a commit status is a question.
 
-/** A peer that serves Fabric's gateway, and the organisation whose peer it is. */
-export interface GatewayPeer {
-  readonly mspId: string;
-  /** host:port */
-  readonly address: string;
-  readonly credentials: grpc.ChannelCredentials;
-}
+/** Told when a peer is not asked first for a while, and why. */
+export type Rests = (peer: { mspId: string; address: string }, why: string) => void;
 
 /** A peer is not asked first for so long after it failed, ms. */
 const REST = 1_000;
@@ -20,6 +17,17 @@ const LONG_REST = 15_000;
 
 // A gateway refuses what is over 500 at once, of all its clients together; a peer is busy long before.
 const MOST_IN_FLIGHT = 64;
+
+const OPTIONS: grpc.ClientOptions = {
+  'grpc.max_receive_message_length': 64 << 20,
+  'grpc.max_send_message_length': 64 << 20,
+  // gRPC's own back-off would leave the client down for seconds after its peer is up again.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  // A host that is gone without a word. A peer hangs up on whoever asks more often than once a minute.
+  'grpc.keepalive_time_ms': 75_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+};
 
 const {
   ABORTED,
@@ -37,16 +45,16 @@ type Phase = 'Evaluate' | 'Endorse' | 'Submit' | 'CommitStatus';
 export class GatewayPeers {
   private readonly peers: readonly Peer[];
 
-  /** Told when a peer is not asked first for a while, and why. */
-  constructor(peers: readonly GatewayPeer[], rests: (peer: GatewayPeer, why: string) => void) {
+  constructor(organisations: readonly ProfileOrganisation[], rests: Rests) {
     const known = new Map<string, Peer>();
-    for (const peer of peers) if (!known.has(peer.address)) known.set(peer.address, new Peer(peer, rests));
+    for (const organisation of organisations)
+      if (!known.has(organisation.gateway)) known.set(organisation.gateway, new Peer(organisation, rests));
     this.peers = [...known.values()];
   }
 
   /** A client for an organisation: its own gateway peer first, and the others when that one cannot serve it. */
-  clientOf(address: string): grpc.Client {
-    const first = this.peers.findIndex((peer) => peer.address === address);
+  clientOf(organisation: ProfileOrganisation): grpc.Client {
+    const first = this.peers.findIndex((peer) => peer.address === organisation.gateway);
     // Not the same second for everybody.
     const mine = [...this.peers.slice(first), ...this.peers.slice(0, first)];
     const inOrder = (): Peer[] => {
@@ -62,7 +70,8 @@ export class GatewayPeers {
         options: grpc.CallOptions,
         callback: grpc.requestCallback<Response>,
       ): void {
-        void tell(ask(inOrder(), { path, serialize, deserialize, argument, options }), callback);
+        const call = { organisation, path, serialize, deserialize, argument, options };
+        void tell(ask(inOrder(), call), callback);
       },
       makeBidiStreamRequest<Request, Response>(
         path: string,
@@ -70,7 +79,7 @@ export class GatewayPeers {
         deserialize: (bytes: Buffer) => Response,
         options: grpc.CallOptions,
       ): grpc.ClientDuplexStream<Request, Response> {
-        return inOrder()[0]!.stream(path, serialize, deserialize, options);
+        return inOrder()[0]!.stream(organisation, path, serialize, deserialize, options);
       },
     };
     // The library calls these two for what this service asks of it, and none of the others.
@@ -94,6 +103,8 @@ async function tell<Response>(
 }
 
 interface Call<Request, Response> {
+  /** whose call it is */
+  organisation: ProfileOrganisation;
   path: string;
   serialize: (value: Request) => Buffer;
   deserialize: (bytes: Buffer) => Response;
@@ -184,23 +195,25 @@ function wordsOf({ details, metadata }: grpc.ServiceError): string[] {
   ];
 }
 
-/** One peer: its connection, how many calls are on their way, and whether it failed lately. */
+/** One peer: its connections, how many calls are on their way, and whether it failed lately. */
 class Peer {
   readonly address: string;
   restsUntil = 0;
-  private readonly peer: GatewayPeer;
-  private readonly rests: (peer: GatewayPeer, why: string) => void;
-  private client: grpc.Client | undefined;
+  private readonly peer: ProfileOrganisation;
+  private readonly rests: Rests;
+  /** by organisation: each shows its own certificate in TLS */
+  private readonly clients = new Map<string, grpc.Client>();
   private inFlight = 0;
   private readonly queue: (() => void)[] = [];
 
-  constructor(peer: GatewayPeer, rests: (peer: GatewayPeer, why: string) => void) {
-    this.address = peer.address;
+  constructor(peer: ProfileOrganisation, rests: Rests) {
+    this.address = peer.gateway;
     this.peer = peer;
     this.rests = rests;
   }
 
   async call<Request, Response>({
+    organisation,
     path,
     serialize,
     deserialize,
@@ -210,8 +223,13 @@ class Peer {
     await this.slot();
     try {
       return await new Promise<Response>((resolve, reject) => {
-        this.connected().makeUnaryRequest(path, serialize, deserialize, argument, options, (error, answer) =>
-          error ? reject(error) : resolve(answer!),
+        this.connected(organisation).makeUnaryRequest(
+          path,
+          serialize,
+          deserialize,
+          argument,
+          options,
+          (error, answer) => (error ? reject(error) : resolve(answer!)),
         );
       });
     } finally {
@@ -229,12 +247,13 @@ class Peer {
   }
 
   stream<Request, Response>(
+    organisation: ProfileOrganisation,
     path: string,
     serialize: (value: Request) => Buffer,
     deserialize: (bytes: Buffer) => Response,
     options: grpc.CallOptions,
   ): grpc.ClientDuplexStream<Request, Response> {
-    const stream = this.connected().makeBidiStreamRequest(path, serialize, deserialize, options);
+    const stream = this.connected(organisation).makeBidiStreamRequest(path, serialize, deserialize, options);
     stream.on('error', (error: grpc.ServiceError) => {
       // Otherwise we have ended it ourselves.
       if (error.code === UNAVAILABLE || error.code === INTERNAL) this.rest(REST, error);
@@ -244,26 +263,26 @@ class Peer {
 
   rest(ms: number, error: grpc.ServiceError): void {
     const now = performance.now();
-    if (this.restsUntil <= now) this.rests(this.peer, error.message);
+    if (this.restsUntil <= now) this.rests({ mspId: this.peer.mspId, address: this.address }, error.message);
     this.restsUntil = now + ms;
   }
 
   close(): void {
-    this.client?.close();
+    for (const client of this.clients.values()) client.close();
   }
 
-  private connected(): grpc.Client {
-    this.client ??= new grpc.Client(this.peer.address, this.peer.credentials, {
-      'grpc.max_receive_message_length': 64 << 20,
-      'grpc.max_send_message_length': 64 << 20,
-      // gRPC's own back-off would leave the client down for seconds after its peer is up again.
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      // A host that is gone without a word. A peer hangs up on whoever asks more often than once a minute.
-      'grpc.keepalive_time_ms': 75_000,
-      'grpc.keepalive_timeout_ms': 10_000,
-    });
-    return this.client;
+  private connected({ mspId, client: shown }: ProfileOrganisation): grpc.Client {
+    let client = this.clients.get(mspId);
+    if (!client) {
+      const { tls } = this.peer;
+      const own = shown ? [readFileSync(shown.key), readFileSync(shown.certificate)] : [];
+      const credentials = tls
+        ? grpc.credentials.createSsl(readFileSync(tls), ...own)
+        : grpc.credentials.createInsecure();
+      client = new grpc.Client(this.address, credentials, OPTIONS);
+      this.clients.set(mspId, client);
+    }
+    return client;
   }
 }
 
