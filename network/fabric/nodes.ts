@@ -2,14 +2,7 @@ import { join } from 'node:path';
 
 import type { Command } from '../chaincode-server.ts';
 import type { Binaries } from './binaries.ts';
-import {
-  hostOf,
-  ordererNode,
-  peerNode,
-  type MemberLayout,
-  type OrderingMember,
-  type Places,
-} from './layout.ts';
+import { hostOf, ordererNode, peerNode, type OrderingMember, type Places } from './layout.ts';
 import type { Member } from './members.ts';
 import { HOST } from './ports.ts';
 
@@ -21,13 +14,6 @@ export interface Node extends Command {
 // Every setting that matters is given here; core.yaml and orderer.yaml only have to be there.
 const LOGGING = 'info:gossip=warning:comm.grpc.server=warning';
 
-/**
- * Whether peers want a client's certificate, and with them orderers: a peer shows its own only where it wants others'.
- * Between orderers, at admin and operations endpoints and at the contract both ends always show one.
- * TODO: 'true' once the API shows the certificate that its profile names, and binds its requests for blocks to it.
- */
-const clientsShowCertificates = ({ host }: MemberLayout): string => (host ? 'true' : 'false');
-
 /** A member's orderer. */
 export function newOrderer(binaries: Binaries, places: Places, member: Member, at: OrderingMember): Node {
   const { listen, operations, admin } = at.orderer;
@@ -35,11 +21,11 @@ export function newOrderer(binaries: Binaries, places: Places, member: Member, a
   const { ordererTls: tls, tlsCa } = identities;
   const name = ordererNode(at);
   const data = places.data(name);
-  const server = (prefix: string, mutual = 'true'): NodeJS.ProcessEnv => ({
+  const server = (prefix: string): NodeJS.ProcessEnv => ({
     [`${prefix}_TLS_ENABLED`]: 'true',
     [`${prefix}_TLS_PRIVATEKEY`]: tls.key,
     [`${prefix}_TLS_CERTIFICATE`]: tls.certificate,
-    [`${prefix}_TLS_CLIENTAUTHREQUIRED`]: mutual,
+    [`${prefix}_TLS_CLIENTAUTHREQUIRED`]: 'true',
     [`${prefix}_TLS_CLIENTROOTCAS`]: list(tlsCa.certificate),
   });
   return {
@@ -53,7 +39,7 @@ export function newOrderer(binaries: Binaries, places: Places, member: Member, a
       ORDERER_GENERAL_LISTENPORT: String(listen),
       ORDERER_GENERAL_LOCALMSPID: identities.ordererMspId,
       ORDERER_GENERAL_LOCALMSPDIR: msp.orderer,
-      ...server('ORDERER_GENERAL', clientsShowCertificates(at)),
+      ...server('ORDERER_GENERAL'),
       ORDERER_GENERAL_TLS_ROOTCAS: list(tlsCa.certificate),
       ORDERER_GENERAL_BOOTSTRAPMETHOD: 'none',
       ORDERER_CHANNELPARTICIPATION_ENABLED: 'true',
@@ -145,7 +131,7 @@ function peerTls(
     CORE_PEER_TLS_CERT_FILE: tls.certificate,
     CORE_PEER_TLS_KEY_FILE: tls.key,
     CORE_PEER_TLS_ROOTCERT_FILE: identities.tlsCa.certificate,
-    CORE_PEER_TLS_CLIENTAUTHREQUIRED: clientsShowCertificates(layout),
+    CORE_PEER_TLS_CLIENTAUTHREQUIRED: 'true',
     CORE_PEER_TLS_CLIENTROOTCAS_FILES: fromConfig(layout.mspId, 'tls-ca.pem'),
     CORE_PEER_TLS_CLIENTCERT_FILE: tls.certificate,
     CORE_PEER_TLS_CLIENTKEY_FILE: tls.key,
