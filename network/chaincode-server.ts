@@ -158,12 +158,23 @@ async function freePort(): Promise<number> {
  * The command that serves a contract at an address. Its process ends when its standard input does: whoever starts it holds
  * the other end. Throws when the folder is no package.
  */
-export function chaincodeCommand({ folder, id, mspId, tls }: ChaincodeProgram, address: string): Command {
+export function chaincodeCommand(program: ChaincodeProgram, address: string): Command {
+  const { args, env } = contractServer(program, address);
   return {
     command: process.execPath,
+    args: ['--import', import.meta.resolve('./follow-parent.js'), ...args],
+    cwd: program.folder,
+    env: { ...process.env, ...env },
+  };
+}
+
+/** What Node is given to serve a contract at an address. Throws when the folder is no package. */
+export function contractServer(
+  { folder, id, mspId, tls }: ChaincodeProgram,
+  address: string,
+): { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  return {
     args: [
-      '--import',
-      import.meta.resolve('./follow-parent.js'),
       cliOf(folder),
       'server',
       ...flags({
@@ -177,9 +188,7 @@ export function chaincodeCommand({ folder, id, mspId, tls }: ChaincodeProgram, a
         }),
       }),
     ],
-    cwd: folder,
     env: {
-      ...process.env,
       // At a finer level the shim prints the arguments of every call.
       CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
       CORE_CHAINCODE_LOGGING_SHIM: 'ERROR',

@@ -1,6 +1,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 
+import { object, text } from './fields.ts';
+
 /** The kinds of members a consortium has. */
 export const MEMBER_KINDS = ['hospital', 'decoction', 'courier', 'regulator'] as const;
 export type MemberKind = (typeof MEMBER_KINDS)[number];
@@ -116,27 +118,4 @@ function parseOrganisation(value: unknown, pathOf: PathOf): ProfileOrganisation 
 function parseIdentity(value: unknown, pathOf: PathOf): ProfileIdentity {
   const fields = object(value, 'identity', ['certificate', 'key']);
   return { certificate: pathOf(text(fields, 'certificate')), key: pathOf(text(fields, 'key')) };
-}
-
-function object(
-  value: unknown,
-  name: string,
-  required: string[],
-  optional: string[] = [],
-): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error(`${name} must be an object`);
-  const fields = Object.fromEntries(Object.entries(value));
-  for (const field of required) if (!(field in fields)) throw new Error(`${name} lacks ${field}`);
-  for (const field of Object.keys(fields)) {
-    if (!required.includes(field) && !optional.includes(field))
-      throw new Error(`${name} has an unknown field ${field}`);
-  }
-  return fields;
-}
-
-function text(fields: Record<string, unknown>, name: string): string {
-  const value = fields[name];
-  if (typeof value !== 'string' || value === '') throw new Error(`${name} must be a text`);
-  return value;
 }

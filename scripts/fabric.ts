@@ -14,6 +14,7 @@ import {
 } from '@yaoji/network/fabric/processes';
 import { readStatus } from '@yaoji/network/fabric/status';
 import { endLeftovers, SUPERVISOR } from '@yaoji/network/fabric/supervisor';
+import { hostsCommand } from './fabric-hosts.ts';
 import { contractFolder, ledgerFolder } from './instance.ts';
 import { say } from './play-aloud.ts';
 import { runInstance } from './run-instance.ts';
@@ -48,6 +49,7 @@ command('add', 'take another member into a running network: its peer and its con
   .argument('<NAME:KIND>', 'for example SecondDecoctionMSP:decoction')
   .action(add);
 command('logs', "the end of a node's log").argument('[node]').action(logs);
+program.addCommand(hostsCommand());
 
 async function up(options: Data & { organisations?: string; ordering?: string }): Promise<void> {
   const { data, organisations, ordering } = options;

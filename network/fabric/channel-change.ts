@@ -109,8 +109,8 @@ function envelopeOf(update: Uint8Array): common.Envelope {
   return envelope;
 }
 
-/** The configuration in a configuration block's file. */
-function readConfig(file: string): common.Config {
+/** The configuration in a configuration block's file. Throws when it is none. */
+export function readConfig(file: string): common.Config {
   const [bytes] = common.Block.deserializeBinary(readFileSync(file)).getData()?.getDataList_asU8() ?? [];
   if (!bytes) throw new Error(`${file} is no configuration block`);
   const payload = common.Payload.deserializeBinary(

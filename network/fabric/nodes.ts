@@ -1,9 +1,11 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Command } from '../chaincode-server.ts';
 import type { Binaries } from './binaries.ts';
 import { hostOf, ordererNode, peerNode, type OrderingMember, type Places } from './layout.ts';
 import type { Member } from './members.ts';
+import { writeBuilder } from './package.ts';
 import { HOST } from './ports.ts';
 
 /** A process of the network: what it is called, and how it is started. */
@@ -13,6 +15,15 @@ export interface Node extends Command {
 
 // Every setting that matters is given here; core.yaml and orderer.yaml only have to be there.
 const LOGGING = 'info:gossip=warning:comm.grpc.server=warning';
+
+/** Writes what every node of a folder reads, whoever's it is. */
+export function prepareNodes(binaries: Binaries, places: Places): void {
+  mkdirSync(places.config, { recursive: true });
+  for (const file of ['core.yaml', 'orderer.yaml']) {
+    copyFileSync(join(binaries.config, file), join(places.config, file));
+  }
+  writeBuilder(places.builder);
+}
 
 /** A member's orderer. */
 export function newOrderer(binaries: Binaries, places: Places, member: Member, at: OrderingMember): Node {

@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import { DEFAULT_ORGANISATIONS, type Organisation } from '../organisations.ts';
 import { writeProfile } from '../profile.ts';
@@ -24,8 +24,7 @@ import {
   type Places,
 } from './layout.ts';
 import { openMembers, type Member } from './members.ts';
-import { newOrderer, newPeer } from './nodes.ts';
-import { writeBuilder } from './package.ts';
+import { newOrderer, newPeer, prepareNodes } from './nodes.ts';
 import { HOST, isFree } from './ports.ts';
 import { networkIsReady } from './ready.ts';
 import { Supervisor } from './supervisor.ts';
@@ -148,11 +147,7 @@ async function prepare(
   layout: NetworkLayout,
   members: readonly Member[],
 ): Promise<void> {
-  mkdirSync(places.config, { recursive: true });
-  for (const file of ['core.yaml', 'orderer.yaml']) {
-    copyFileSync(join(binaries.config, file), join(places.config, file));
-  }
-  writeBuilder(places.builder);
+  prepareNodes(binaries, places);
   if (!existsSync(places.genesis)) await makeGenesis(tools, places, layout, members);
 }
 

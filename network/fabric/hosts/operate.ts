@@ -1,0 +1,154 @@
+import { rmSync } from 'node:fs';
+
+import type { Binaries } from '../binaries.ts';
+import { keepBuild, keptBuild, readBuild } from '../build.ts';
+import { joinOrderer, joinPeer } from '../join.ts';
+import { ordererNode, peerNode, type Ordering } from '../layout.ts';
+import { approve, commit, install, readDefinition, type Deploying } from '../lifecycle.ts';
+import type { Member } from '../members.ts';
+import { askOperations, metricIn } from '../operations.ts';
+import { newPackage } from '../package.ts';
+import { allEndorseThrough } from '../ready.ts';
+import { Tools } from '../tools.ts';
+import { layoutOf } from './consortium.ts';
+import { saveFolder, type HostContract, type HostFolder } from './folder.ts';
+import { openPublicMember } from './hand-over.ts';
+import { forgetContract, openOwnMember, writeContract } from './prepare.ts';
+
+// What a member's administrator does on the member's own host, with the member's own keys.
+
+/** A member's folder, opened to administrate what runs from it. */
+export interface Host {
+  readonly folder: HostFolder;
+  readonly member: Member;
+  readonly deploying: Deploying;
+}
+
+/** Opens a member's folder that has accepted what was assembled. `warn` is told of certificates that expire soon. */
+export async function openHost(
+  binaries: Binaries,
+  folder: HostFolder,
+  warn: (line: string) => void,
+): Promise<Host> {
+  const { places, consortium, own } = folder;
+  const member = await openOwnMember(folder, warn);
+  const members = consortium.members.map((one) =>
+    one.mspId === own.mspId ? member : openPublicMember(places, one),
+  );
+  const tools = new Tools(binaries, places, consortium.channel);
+  return {
+    folder,
+    member,
+    deploying: { tools, places, layout: layoutOf(consortium), members, own: [member] },
+  };
+}
+
+/** Has the member's running orderer and peer join the channel, unless they have. */
+export async function joinAsMember({ folder, member, deploying }: Host): Promise<void> {
+  const { tools, places } = deploying;
+  await joinOrderer(tools, places, member, folder.own);
+  await joinPeer(tools, places, member);
+}
+
+/**
+ * Approves the contract as it is compiled in a package's folder: keeps a copy, tells the member's peer where the process of
+ * it serves, and says so to the channel. Answers with the file of the process's unit. It may be said again.
+ */
+export async function approveContract(host: Host, chaincode: string): Promise<string> {
+  const { member, deploying } = host;
+  const build = readBuild(chaincode);
+  const agreed = await readDefinition(deploying.tools, member);
+  const { folder, contract } = placeContract(host.folder, build.hash, agreed?.version);
+  keepBuild(folder.places.builds, build);
+  const unit = writeContract(folder, member, contract);
+  saveFolder(folder);
+  const chaincodePackage = newPackage(build.hash, contract.port, member.identities);
+  await install(deploying, member, chaincodePackage);
+  const sequence = (agreed?.sequence ?? 0) + (agreed?.version === build.hash ? 0 : 1);
+  await approve(deploying, member, { version: build.hash, sequence }, chaincodePackage);
+  return unit;
+}
+
+/**
+ * Makes the build that this member approved last the channel's, when every member has approved the same, and waits until the
+ * peers of all have endorsed a call of it. Answers with the build and the sequence of its definition.
+ */
+export async function commitContract({
+  folder,
+  member,
+  deploying,
+}: Host): Promise<{ build: string; sequence: number }> {
+  const { tools, members } = deploying;
+  const agreed = await readDefinition(tools, member);
+  const last = folder.contracts.at(-1);
+  if (!last) throw new Error(`${folder.own.mspId} has approved no contract: hosts approve`);
+  const { build } = last;
+  const isAgreed = agreed?.version === build;
+  const sequence = (agreed?.sequence ?? 0) + (isAgreed ? 0 : 1);
+  if (!isAgreed) await commit(deploying, { version: build, sequence });
+  await allEndorseThrough(member, members, tools.channel);
+  return { build, sequence };
+}
+
+/** A node as its operations endpoint shows it. */
+export interface NodeStatus {
+  readonly name: string;
+  /** What its health check says; "no answer" when it says nothing. */
+  readonly health: string;
+  readonly blocks?: number | undefined;
+  readonly isLeader?: boolean | undefined;
+}
+
+/** The nodes of a member's host, as they are now. */
+export async function readHostStatus({ folder, member }: Host): Promise<NodeStatus[]> {
+  const { own, consortium } = folder;
+  const [orderer, peer] = await Promise.all(
+    [own.orderer.operations, own.peer.operations].map((port) => askNode(member, port)),
+  );
+  const consensus = METRICS[consortium.ordering];
+  const last = metricIn(orderer!.metrics, `${consensus}_committed_block_number`);
+  return [
+    {
+      name: ordererNode(own),
+      health: orderer!.health,
+      blocks: last === undefined ? undefined : last + 1,
+      isLeader: metricIn(orderer!.metrics, `${consensus}_is_leader`) === 1,
+    },
+    {
+      name: peerNode(own),
+      health: peer!.health,
+      blocks: metricIn(peer!.metrics, 'ledger_blockchain_height'),
+    },
+  ];
+}
+
+const METRICS: Readonly<Record<Ordering, string>> = { bft: 'consensus_BFT', raft: 'consensus_etcdraft' };
+
+async function askNode({ identities }: Member, port: number): Promise<{ health: string; metrics: string }> {
+  try {
+    const { status, body } = await askOperations(identities, port, '/healthz');
+    const { body: metrics } = await askOperations(identities, port, '/metrics');
+    return { health: status === 200 ? 'well' : body, metrics };
+  } catch {
+    return { health: 'no answer', metrics: '' };
+  }
+}
+
+/** Finds a port for a build beside the agreed one, and forgets all others. */
+function placeContract(
+  folder: HostFolder,
+  build: string,
+  agreed: string | undefined,
+): { folder: HostFolder; contract: HostContract } {
+  const { own, contracts, places } = folder;
+  const others = contracts.filter((one) => one.build !== build && one.build === agreed);
+  const found = contracts.find((one) => one.build === build);
+  const free = [own.contract, own.contract + 1].find((port) => others.every((one) => one.port !== port));
+  const contract = found ?? { build, port: free ?? own.contract };
+  const kept = [...others, contract];
+  for (const one of contracts.filter((old) => !kept.includes(old))) {
+    forgetContract(folder, one);
+    rmSync(keptBuild(places.builds, one.build), { recursive: true, force: true });
+  }
+  return { folder: { ...folder, contracts: kept }, contract };
+}

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { findBinaries } from '@yaoji/network/fabric/binaries';
+import { writeAccess, writeAccessProfile } from '@yaoji/network/fabric/hosts/access';
+import { accept, assemble } from '@yaoji/network/fabric/hosts/assemble';
+import { parseConsortium } from '@yaoji/network/fabric/hosts/consortium';
+import { filesIn, openFolder } from '@yaoji/network/fabric/hosts/folder';
+import {
+  approveContract,
+  commitContract,
+  joinAsMember,
+  openHost,
+  readHostStatus,
+  type Host,
+} from '@yaoji/network/fabric/hosts/operate';
+import { prepareMember } from '@yaoji/network/fabric/hosts/prepare';
+import { contractFolder } from './instance.ts';
+import { say } from './play-aloud.ts';
+
+// A network whose members each have a host of their own. Each member runs these commands on its host; only what is public
+// goes from one to another.
+
+interface Folder {
+  folder: string;
+}
+
+/** The commands about a network over several hosts: `hosts …`. */
+export function hostsCommand(): Command {
+  const hosts = new Command('hosts').description('a network over several hosts, each run by its member');
+  const ofMember = (name: string, description: string): Command =>
+    hosts
+      .command(name)
+      .description(description)
+      .requiredOption('--folder <folder>', "the member's folder, on the member's host");
+
+  ofMember('init', "make a member's keys, settings, units and hand-over; again: renew what was deleted")
+    .argument('<description>', 'consortium.json, the same at every member')
+    .requiredOption('--member <MSP id>', 'which of the members')
+    .action(init);
+  hosts
+    .command('assemble')
+    .description('make block 0 from what all members have handed over')
+    .argument('<description>', 'consortium.json')
+    .argument('<hand-over...>', 'hand-over.json of every member')
+    .requiredOption('--out <folder>', 'what goes back to every member')
+    .action(assembleFiles);
+  ofMember('accept', 'check what was assembled, and take it')
+    .argument('<consortium>', 'the folder that `assemble` wrote')
+    .action(acceptConsortium);
+  ofMember('join', 'the running orderer and peer join the channel').action(joinChannel);
+  ofMember('approve', 'approve the contract')
+    .option('--chaincode <package>', "the contract's package; this installation's own if not said")
+    .action(approve);
+  ofMember('commit', 'make the contract hold that every member has approved').action(commit);
+  ofMember('status', 'how the nodes of this host are; exit 1 when one is not well').action(status);
+  ofMember('access', 'what whoever runs the API needs to act for this member; it holds keys')
+    .argument('<out>', 'a new folder')
+    .action(access);
+  hosts
+    .command('profile')
+    .description("the API's LEDGER_PROFILE, from the access that every member gave")
+    .argument('<access...>', 'the folders that `access` wrote')
+    .requiredOption('--out <folder>', 'where network.json and copies of the identities go')
+    .action((accesses: string[], { out }: { out: string }) =>
+      say(
+        `LEDGER_PROFILE=${writeAccessProfile(
+          accesses.map((one) => resolve(one)),
+          resolve(out),
+        )}`,
+      ),
+    );
+  hosts
+    .command('all')
+    .description(
+      'init, assemble and accept for every member on this machine: to try it, or where one operates for all',
+    )
+    .argument('<description>', 'consortium.json')
+    .requiredOption('--out <folder>', 'takes a folder for each member, and `consortium`')
+    .action(all);
+  return hosts;
+}
+
+async function init(description: string, { folder, member }: Folder & { member: string }): Promise<void> {
+  await prepare(resolve(folder), readFileSync(description, 'utf8'), member);
+  const { handOver, join: instructions } = filesIn(resolve(folder));
+  say(`${handOver} is for whoever assembles. ${instructions} says what comes next.`);
+}
+
+async function prepare(folder: string, description: string, mspId: string): Promise<void> {
+  const command = `${process.execPath} ${resolve(process.argv[1] ?? '')} hosts`;
+  const preparing = { binaries: await findBinaries(), command, warn: say };
+  await prepareMember(preparing, folder, description, mspId);
+}
+
+async function assembleFiles(
+  description: string,
+  handOvers: string[],
+  { out }: { out: string },
+): Promise<void> {
+  const [text = '', ...files] = [description, ...handOvers].map((file) => readFileSync(file, 'utf8'));
+  const genesis = await assemble(await findBinaries(), text, files, resolve(out));
+  say(`${resolve(out)} is for every member. SHA-256 of block 0: ${genesis}`);
+}
+
+async function acceptConsortium(consortium: string, { folder }: Folder): Promise<void> {
+  const genesis = await accept(await findBinaries(), openFolder(resolve(folder)), resolve(consortium));
+  say(`block 0 says what description and hand-overs say. Its SHA-256, the same at every member: ${genesis}`);
+}
+
+async function joinChannel({ folder }: Folder): Promise<void> {
+  const host = await open(folder);
+  await joinAsMember(host);
+  say(`orderer and peer of ${host.folder.own.mspId} are in the channel ${host.folder.consortium.channel}`);
+}
+
+async function approve({ folder, chaincode }: Folder & { chaincode?: string }): Promise<void> {
+  const unit = await approveContract(await open(folder), resolve(chaincode ?? contractFolder()));
+  say(`approved. Its process is started by this unit, before one member commits: ${unit}`);
+}
+
+async function commit({ folder }: Folder): Promise<void> {
+  const { build, sequence } = await commitContract(await open(folder));
+  say(
+    `build ${build.slice(0, 8)} holds, definition ${sequence}: all members endorse. Older processes can be stopped.`,
+  );
+}
+
+async function status({ folder }: Folder): Promise<void> {
+  const nodes = await readHostStatus(await open(folder));
+  for (const { name, health, blocks, isLeader } of nodes) {
+    say(
+      [
+        `${name}  ${health}`,
+        ...(blocks === undefined ? [] : [`${blocks} blocks`]),
+        ...(isLeader ? ['leads'] : []),
+      ].join(', '),
+    );
+  }
+  if (nodes.some(({ health }) => health !== 'well')) process.exitCode = 1;
+}
+
+async function access(out: string, { folder }: Folder): Promise<void> {
+  const host = await open(folder);
+  await writeAccess(host, resolve(out));
+  say(`${resolve(out)} lets the API act for ${host.folder.own.mspId}: it holds keys`);
+}
+
+async function all(description: string, { out }: { out: string }): Promise<void> {
+  const text = readFileSync(description, 'utf8');
+  const { members } = parseConsortium(text);
+  const folderOf = (name: string): string => join(resolve(out), name);
+  for (const { name, mspId } of members) await prepare(folderOf(name), text, mspId);
+  const handOvers = members.map(({ name }) => filesIn(folderOf(name)).handOver);
+  const consortium = folderOf('consortium');
+  await assembleFiles(description, handOvers, { out: consortium });
+  for (const { name } of members) await acceptConsortium(consortium, { folder: folderOf(name) });
+}
+
+async function open(folder: string): Promise<Host> {
+  return openHost(await findBinaries(), openFolder(resolve(folder)), say);
+}
