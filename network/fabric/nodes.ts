@@ -51,6 +51,9 @@ export function newOrderer(binaries: Binaries, places: Places, member: Member, a
       ORDERER_GENERAL_LOCALMSPID: identities.ordererMspId,
       ORDERER_GENERAL_LOCALMSPDIR: msp.orderer,
       ...server('ORDERER_GENERAL'),
+      // Where clients must show a certificate, the other policy's requests for missed blocks are refused ("client didn't
+      // include its TLS cert hash", 3.1.5): an orderer that was away would never catch up. A quorum has signed each block.
+      ORDERER_GENERAL_CLUSTER_REPLICATIONPOLICY: 'simple',
       ORDERER_GENERAL_TLS_ROOTCAS: list(tlsCa.certificate),
       ORDERER_GENERAL_BOOTSTRAPMETHOD: 'none',
       ORDERER_CHANNELPARTICIPATION_ENABLED: 'true',
@@ -95,6 +98,13 @@ export function newPeer(binaries: Binaries, places: Places, member: Member): Nod
       CORE_PEER_GOSSIP_ALIVETIMEINTERVAL: '2s',
       CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL: '1s',
       CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL: '1s',
+      // Whoever is cut off is not asked for an endorsement for long, and not waited for longer than a client waits.
+      CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT: '10s',
+      CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT: '10s',
+      // A peer has its blocks from one orderer. If that one is cut off, it learns from the others' headers that it misses some;
+      // by default after 30 seconds. Nor does it wait an hour to try again, as by default it may after a long time alone.
+      CORE_PEER_DELIVERYCLIENT_BLOCKCENSORSHIPTIMEOUTKEY: '5s',
+      CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD: '10s',
       // A client's time is the transaction's, and with it the time of what was done.
       CORE_PEER_AUTHENTICATION_TIMEWINDOW: '2m',
       CORE_PEER_FILESYSTEMPATH: data,

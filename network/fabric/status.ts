@@ -52,10 +52,10 @@ async function statusOf(
   if (orderer) {
     const metrics = await metricsAt(orderer.operations);
     const consensus = ordering === 'bft' ? 'consensus_BFT' : 'consensus_etcdraft';
-    const last = metricIn(metrics, `${consensus}_committed_block_number`);
     nodes.push({
       ...node(ordererNode(member)),
-      blocks: last === undefined ? undefined : last + 1,
+      // Not the consensus's own count: it stands still while an orderer catches up (3.1.5).
+      blocks: metricIn(metrics, 'ledger_blockchain_height'),
       isLeader: metricIn(metrics, `${consensus}_is_leader`) === 1,
     });
   }

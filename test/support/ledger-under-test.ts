@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -181,6 +182,8 @@ export function connectAs(person: Person, profile: NetworkProfile, through = per
   const client = new Client(home.gateway, channelCredentials(home), {
     'grpc.max_receive_message_length': LARGEST_MESSAGE_BYTES,
     'grpc.max_reconnect_backoff_ms': 500,
+    // TLS names a host, and an address is none; a peer is always called localhost too.
+    ...(isIP(home.gateway.split(':')[0]!) ? { 'grpc.ssl_target_name_override': 'localhost' } : {}),
   });
   const gateway = connect({
     client,

@@ -96,33 +96,32 @@ export interface NodeStatus {
   /** What its health check says; "no answer" when it says nothing. */
   readonly health: string;
   readonly blocks?: number | undefined;
-  readonly isLeader?: boolean | undefined;
+  /** Whether it is the orderer that the others follow. */
+  readonly isLeader: boolean;
 }
 
 /** The nodes of a member's host, as they are now. */
 export async function readHostStatus({ folder, member }: Host): Promise<NodeStatus[]> {
   const { own, consortium } = folder;
-  const [orderer, peer] = await Promise.all(
-    [own.orderer.operations, own.peer.operations].map((port) => askNode(member, port)),
-  );
-  const consensus = METRICS[consortium.ordering];
-  const last = metricIn(orderer!.metrics, `${consensus}_committed_block_number`);
-  return [
-    {
-      name: ordererNode(own),
-      health: orderer!.health,
-      blocks: last === undefined ? undefined : last + 1,
-      isLeader: metricIn(orderer!.metrics, `${consensus}_is_leader`) === 1,
-    },
-    {
-      name: peerNode(own),
-      health: peer!.health,
-      blocks: metricIn(peer!.metrics, 'ledger_blockchain_height'),
-    },
-  ];
+  const node = async (name: string, port: number): Promise<NodeStatus> => {
+    const { health, metrics } = await askNode(member, port);
+    return {
+      name,
+      health,
+      blocks: metricIn(metrics, 'ledger_blockchain_height'),
+      isLeader: metricIn(metrics, LEADS[consortium.ordering]) === 1,
+    };
+  };
+  return Promise.all([
+    node(ordererNode(own), own.orderer.operations),
+    node(peerNode(own), own.peer.operations),
+  ]);
 }
 
-const METRICS: Readonly<Record<Ordering, string>> = { bft: 'consensus_BFT', raft: 'consensus_etcdraft' };
+const LEADS: Readonly<Record<Ordering, string>> = {
+  bft: 'consensus_BFT_is_leader',
+  raft: 'consensus_etcdraft_is_leader',
+};
 
 async function askNode({ identities }: Member, port: number): Promise<{ health: string; metrics: string }> {
   try {
