@@ -104,7 +104,7 @@ function parseMember(value: unknown): HostMember {
 // A host's own name often means 127.0.1.1 on that host itself; so a name alone does not say where to listen.
 const defaultListen = (host: string): string => (isIPv4(host) ? host : '0.0.0.0');
 
-const isLoopback = (address: string): boolean => address === 'localhost' || /^127\./.test(address);
+const isLoopback = (address: string): boolean => address === 'localhost' || address.startsWith('127.');
 
 function parsePorts(value: unknown, mspId: string): Record<PortName, number> {
   const given = object(value, `ports of ${mspId}`, [], Object.keys(PORTS));
