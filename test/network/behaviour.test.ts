@@ -37,6 +37,7 @@ import {
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
+const ABORTED: number = rpc.ABORTED;
 
 for (const provider of PROVIDERS) {
   describe(`${provider.name} behaves as Fabric:`, function () {
@@ -616,7 +617,10 @@ function behaviour(this: Mocha.Suite, provider: Provider): void {
         }
       });
       // As long as that takes on a busy machine.
-      await eventually(async () => expect(acknowledged.length).to.be.greaterThan(10));
+      await eventually(() => {
+        expect(acknowledged.length).to.be.greaterThan(10);
+        return Promise.resolve();
+      });
       await ledger.crash();
       isOver.abort();
       own.close();
@@ -662,7 +666,7 @@ async function agreed(endorse: () => Promise<Transaction>): Promise<Transaction>
     } catch (error) {
       const lagging =
         error instanceof GatewayError &&
-        error.code === Number(rpc.ABORTED) &&
+        ABORTED === error.code &&
         !error.details.some(({ message }) => message.includes('chaincode response'));
       if (!lagging || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
