@@ -25,7 +25,7 @@ export interface PoolOptions {
  */
 export function openPool(url: string, { role, max = 10, onError }: PoolOptions): Pool {
   const pool = new Pool({
-    connectionString: role === undefined ? url : withRole(url, role),
+    connectionString: withOptions(url, role === undefined ? KEEPALIVES : [`role=${role}`, ...KEEPALIVES]),
     max,
     application_name: 'yaoji',
     statement_timeout: 30_000,
@@ -43,11 +43,15 @@ export function openPool(url: string, { role, max = 10, onError }: PoolOptions):
   return pool;
 }
 
-/** The URL's own options stay: what stands in a URL wins over the pool's settings, so the role must stand there too. */
-function withRole(url: string, role: string): string {
+// What the server is to do about a client's host that is gone without a word (power, network): its sessions, and the advisory
+// locks by which workers take turns, are given up within 25 s. Its own default is more than two hours.
+const KEEPALIVES = ['tcp_keepalives_idle=10', 'tcp_keepalives_interval=5', 'tcp_keepalives_count=3'];
+
+/** The URL's own options stay: what stands in a URL wins over the pool's settings, so these must stand there too. */
+function withOptions(url: string, options: readonly string[]): string {
   const given = new URL(url);
-  const options = [given.searchParams.get('options'), `-c role=${role}`];
-  given.searchParams.set('options', options.filter(Boolean).join(' '));
+  const all = [given.searchParams.get('options'), ...options.map((option) => `-c ${option}`)];
+  given.searchParams.set('options', all.filter(Boolean).join(' '));
   return given.href;
 }
 

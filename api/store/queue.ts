@@ -64,6 +64,15 @@ export async function oldestNumbers(db: Db, stations: readonly string[]): Promis
   return new Map(rows.map(({ station, n }) => [station, Number(n)]));
 }
 
+/** The numbers of what a station has pending. */
+export async function pendingOf(db: Db, org: string, station: string): Promise<number[]> {
+  const { rows } = await db.query<{ n: string }>('select n from pending where org = $1 and station = $2', [
+    org,
+    station,
+  ]);
+  return rows.map(({ n }) => Number(n));
+}
+
 /** The entries of these events (canonical JSON), and when they were received (ms since the epoch), by `station n`. */
 export async function linesOf(
   db: Db,

@@ -173,13 +173,24 @@ async function readLedger(
     const codes = block.getMetadata()!.getMetadataList_asU8()[common.BlockMetadataIndex.TRANSACTIONS_FILTER]!;
     const envelopes = block.getData()!.getDataList_asU8();
     for (const envelope of envelopes.filter((_, i) => codes[i] === 0))
-      if (addBatch(logs, envelope)) batches++;
+      if (addBatch(logs, envelope, ledger.profile.chaincode)) batches++;
   }
   return { logs, batches, blocks: info.getHeight() };
 }
 
-function addBatch(logs: Map<string, LedgerLog>, envelope: Uint8Array): boolean {
-  const view = readView(common.Envelope.deserializeBinary(envelope).getPayload_asU8(), 32 << 20);
+/** Whether it is a chaincode's transaction, and not a configuration of the channel. */
+function isEndorsed(payload: Uint8Array): boolean {
+  const header = common.Payload.deserializeBinary(payload).getHeader()?.getChannelHeader_asU8();
+  const type = common.ChannelHeader.deserializeBinary(header ?? new Uint8Array()).getType();
+  return type === common.HeaderType.ENDORSER_TRANSACTION;
+}
+
+function addBatch(logs: Map<string, LedgerLog>, envelope: Uint8Array, chaincode: string): boolean {
+  const payload = common.Envelope.deserializeBinary(envelope).getPayload_asU8();
+  if (!isEndorsed(payload)) return false;
+  const view = readView(payload, 32 << 20);
+  // A real network's members agree upon its contract in its own blocks.
+  if (view.chaincode !== chaincode) return false;
   const [name, , lines = ''] = view.args.map(fromUtf8);
   if (name !== 'RecordBatch') return false;
   const answer = parseCanonical(fromUtf8(view.payload)) as unknown as Answer;

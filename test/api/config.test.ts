@@ -10,6 +10,13 @@ describe('the configuration', () => {
     );
   });
 
+  it('takes a number of organisations that must sign a view', () => {
+    expect(readConfig(needed).viewers).to.equal(undefined);
+    expect(readConfig({ ...needed, VIEWERS: '4' }).viewers).to.equal(4);
+    for (const bad of ['0', 'all', '2.5'])
+      expect(() => readConfig({ ...needed, VIEWERS: bad })).to.throw('VIEWERS is not a number');
+  });
+
   it('believes no proxy unless told, and then those addresses and networks', () => {
     expect(readConfig(needed).trustProxy).to.deep.equal([]);
     const proxies = '10.0.0.7, 192.168.1.0/24 ,fd00::/8,';

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { connectLedger, type Ledger } from '@yaoji/api/ledger/connect';
 import { openPool } from '@yaoji/api/store/pool';
 import type { Pool } from 'pg';
-import { startInstance, superviseApi, type Access, type Instance } from '@yaoji/scripts/instance';
+import {
+  startInstance,
+  superviseApi,
+  type Access,
+  type Instance,
+  type InstanceOptions,
+} from '@yaoji/scripts/instance';
 import { enrolStations, type Stations } from '@yaoji/scripts/soak/load';
 import type { Supervised } from '@yaoji/scripts/supervise';
 
@@ -33,9 +39,13 @@ const ORGANISATIONS = [
   'OvertakenMSP:hospital',
 ].join(',');
 
-export async function startKillable(databaseUrl: string): Promise<Killable> {
+export async function startKillable(
+  databaseUrl: string,
+  { ledger: kind, organisations = ORGANISATIONS }: Pick<InstanceOptions, 'ledger' | 'organisations'> = {},
+): Promise<Killable> {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-killed-'));
-  const instance = await startInstance({ folder, databaseUrl, organisations: ORGANISATIONS, log: () => {} });
+  const log = (): void => {};
+  const instance = await startInstance({ folder, databaseUrl, organisations, ledger: kind, log });
   const { access, profile } = instance;
   const ledger = connectLedger(profile);
   const pool = openPool(databaseUrl, { max: 4, onError: () => {} });

@@ -107,6 +107,7 @@ export class Tale {
     package: randomKey(),
     device: randomKey(),
   };
+  readonly token = tokenFrom(randomBytes(17));
   readonly told: readonly Told[];
   private readonly speakers: ReadonlyMap<StoryStationName, Speaker>;
 
@@ -140,7 +141,7 @@ export class Tale {
           this.speakers.get(name as StoryStationName)?.station.id ?? '',
         ]),
       ) as Record<StoryStationName, string>,
-      token: tokenFrom(randomBytes(17)),
+      token: this.token,
       sealNo: `S${randomBytes(4).toString('hex')}`,
       handover: randomKey(),
       staffKey: randomBytes(32),

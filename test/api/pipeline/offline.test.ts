@@ -12,6 +12,7 @@ import {
   WINDOW,
   type Mark,
 } from '@yaoji/chaincode/core';
+import { OrganisationClient, request } from '@yaoji/scripts/client';
 import {
   countRows,
   enrol,
@@ -19,6 +20,7 @@ import {
   randomKey,
   realParts,
   receiptOf,
+  serveService,
   settleAll,
   settled,
   Telling,
@@ -225,7 +227,26 @@ describe('what a station without network says later', function () {
         expect(await countRows(parts(), one)).to.include({ event: 1, verdict: 1, pending: 0, record: 0 });
     });
 
-    it('while it was pending, is refused by the ledger, and so is whatever comes later, whenever it was done', async () => {
+    it('keeps the verdict that it would have had, if it arrived just before', async () => {
+      const by = await newStation();
+      const running = await serveService(parts());
+      try {
+        const client = new OrganisationClient(running.access.url, running.of(HOSPITAL));
+        const said = [1, 2, 3].map(() => tell().say('RX_ISSUED', { by }));
+        await Promise.all(said.map(({ item }) => client.record(item)));
+        const { status } = await request(running.access.url, `/v1/stations/${by.signer.id}/revoke`, {
+          key: running.of(HOSPITAL).registrar,
+          body: {},
+        });
+        expect(status).to.be.within(200, 299);
+        for (const one of said) expect(await receiptOf(parts(), one)).to.include({ outcome: 'settled' });
+        expect(codeOf(await answer(tell().say('RX_ISSUED', { by })))).to.equal('STATION_REVOKED');
+      } finally {
+        await running.stop();
+      }
+    });
+
+    it('while it was pending and nobody could settle it, is refused by the ledger, and so is whatever comes later, whenever it was done', async () => {
       const by = await newStation();
       const pending = tell().say('RX_ISSUED', { by, time: minutesFromNow(-600) });
       expect(codeOf(await answer(pending))).to.equal('pending');

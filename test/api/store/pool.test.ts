@@ -33,6 +33,18 @@ describe('the pool', function () {
     expect(await count()).to.equal(1);
   });
 
+  it("has the server give up a session, and its locks, soon after the client's host is gone", async () => {
+    // Here the server is reached through a socket of the machine, where they read 0.
+    const { rows } = await pool.query<{ name: string }>(
+      `select name from pg_settings where name like 'tcp_keepalives_%' and source = 'client' order by name`,
+    );
+    expect(rows.map(({ name }) => name)).to.deep.equal([
+      'tcp_keepalives_count',
+      'tcp_keepalives_idle',
+      'tcp_keepalives_interval',
+    ]);
+  });
+
   it('rolls back and throws what the work threw', async () => {
     const why = new Error('changed my mind');
     await withTransaction(pool, async (tx) => {

@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectLedger } from '@yaoji/api/ledger/connect';
+import { register } from '@yaoji/api/ledger/register';
+import { proposeBatch, VALID } from '@yaoji/api/ledger/submit';
+import { readState } from '@yaoji/api/ledger/view';
+import { RegistrationRefused } from '@yaoji/api/service';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { at as keyOf, canonical, verify, type Log } from '@yaoji/chaincode/core';
+import { readStatus, type NodeStatus } from '@yaoji/network/fabric/status';
+import { ApiError, fetchBundle, fetchTrust } from '@yaoji/scripts/client';
+import { ledgerFolder } from '@yaoji/scripts/instance';
+import { check } from '@yaoji/scripts/soak/check';
+import { expect } from 'chai';
+import { endsAsTold } from '../support/afterwards.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { needsFabric, REAL_FABRIC } from '../support/fabric.ts';
+import { startKillable, type Killable } from '../support/killable.ts';
+import { Outbox, randomKey, Tale } from '../support/outbox.ts';
+import { until } from '../support/service.ts';
+
+const ORGANISATIONS = [
+  'HospitalMSP:hospital',
+  'DecoctionMSP:decoction',
+  'SecondDecoctionMSP:decoction',
+  'CourierMSP:courier',
+  'RegulatorMSP:regulator',
+].join(',');
+
+const STORY = ['RX_ISSUED', 'RX_REVIEWED', 'RX_ROUTED', 'RX_ACCEPTED', 'HERBS_DISPENSED', 'HERBS_CHECKED'];
+/** How long something may take that waits for a new leader, or for a process that is started again, ms. */
+const LONG = 60_000;
+
+describe(`${REAL_FABRIC}: the service on it`, function () {
+  this.timeout(300_000);
+
+  let database: TestDatabase;
+  let world: Killable;
+  const outbox = new Outbox();
+
+  before(async function () {
+    await needsFabric(this);
+    database = await freshDatabase();
+    world = await startKillable(database.url, { ledger: 'fabric', organisations: ORGANISATIONS });
+  });
+  after(async () => {
+    await world?.stop();
+    await database?.drop();
+  });
+
+  const ended = (): Promise<void> => endsAsTold(world.pool, world.ledger, outbox.events, LONG);
+  const apiLog = (): string => readFileSync(join(world.folder, 'log', 'api.log'), 'utf8');
+
+  /** A prescription that these centres may accept. */
+  async function routed(...centres: Killable['stations']['hospital'][]): Promise<Tale[]> {
+    const prescription = randomKey();
+    const tales = centres.map((centre) => new Tale(world.stations, centre, prescription));
+    await tales[0]!.tell(outbox, 'RX_ISSUED', 'RX_REVIEWED');
+    const { statement } = tales[0]!.find('RX_ROUTED');
+    await outbox.say(tales[0]!.speaker(tales[0]!.find('RX_ROUTED')), {
+      ...statement,
+      payload: { ...statement.payload, centres: centres.map(({ client }) => client.access.org) },
+    });
+    return tales;
+  }
+
+  it('tells the reference story, and its box passes every check, with real endorsements', async () => {
+    const tale = new Tale(world.stations);
+    await world.stations.centres[0]!.client.registerDevice(tale.keys.device);
+    for (const told of tale.told) await tale.say(outbox, told);
+    await ended();
+    const trust = await fetchTrust(world.access.url);
+    expect(trust.development).to.equal(false);
+    const bundle = await fetchBundle(world.access.url, tale.token);
+    const report = await verify(bundle, { trust, token: tale.token, now: Date.now(), suite: nodeSuite });
+    const outcomes = Object.fromEntries(report.checks.map(({ id, outcome }) => [id, outcome]));
+    for (const name of [
+      'form',
+      'box',
+      'signatures',
+      'trail',
+      'rules',
+      'disclosures',
+      'inclusion',
+      'endorsement',
+      'fresh',
+    ])
+      expect(outcomes, name).to.include({ [name]: 'passed' });
+    expect(report.ok).to.equal(true);
+  });
+
+  it('lets one of two centres accept a prescription', async () => {
+    for (let i = 0; i < 5; i++) {
+      const tales = await routed(...world.stations.centres);
+      const receipts = await Promise.all(
+        tales.map((tale) => tale.say(outbox, tale.find('RX_ACCEPTED'), 'either')),
+      );
+      const settled = receipts.filter((receipt) => receipt?.outcome === 'settled');
+      expect(settled).to.have.length(1);
+    }
+    await ended();
+  });
+
+  it('has one winner when a prescription is revoked while it is accepted', async () => {
+    for (let i = 0; i < 5; i++) {
+      const [tale] = await routed(world.stations.centres[0]!);
+      const issuing = tale!.find('RX_ROUTED');
+      const revoking = { ...issuing.statement, step: 'RX_REVOKED', payload: { reason: '换方' } };
+      const receipts = await Promise.all([
+        tale!.say(outbox, tale!.find('RX_ACCEPTED'), 'either'),
+        outbox.say(tale!.speaker(issuing), revoking, 'either'),
+      ]);
+      expect(receipts.filter((receipt) => receipt?.outcome === 'settled')).to.have.length(1);
+    }
+    await ended();
+  });
+
+  it("refuses what another organisation's station signed", async () => {
+    const [first, second] = world.stations.centres;
+    const [tale] = await routed(first!);
+    const foreign = [...second!.stations.values()].find((station) => station.id.includes('reception'))!;
+    const { statement } = tale!.find('RX_ACCEPTED');
+    const { org, site } = first!.client.access;
+    const item = foreign.item({ ...statement, org, site, station: foreign.id, n: 4_000 });
+    const error = await first!.client.record(item).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(ApiError);
+    expect((error as ApiError).status).to.be.within(400, 499);
+
+    // Past the service: the members' contracts say so themselves.
+    const after = await lastBatch(org);
+    const endorsed = await proposeBatch(world.ledger, org, after, [canonical(item.entry)]).endorse();
+    expect(endorsed.answer.stale === undefined && endorsed.answer.refused).to.deep.equal([
+      { code: 'STATION_FOREIGN', i: 0 },
+    ]);
+  });
+
+  it("refuses an organisation that works with another's identity", async () => {
+    const { profile } = world.instance;
+    const [hospital, centre] = profile.organisations;
+    const pretending = connectLedger({
+      ...profile,
+      organisations: [{ ...hospital!, identities: centre!.identities }, ...profile.organisations.slice(1)],
+    });
+    try {
+      const error = await register(pretending, hospital!.mspId, 'RevokeStation', 'nobody').then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.be.instanceOf(Error).and.not.instanceOf(RegistrationRefused);
+    } finally {
+      pretending.close();
+    }
+  });
+
+  describe('under traffic,', () => {
+    for (const [what, which] of [
+      [
+        "the hospital's peer, which is its gateway",
+        ({ name }) => /peer/.test(name) && /hospital/i.test(name),
+      ],
+      [
+        "the regulator's peer, which is nobody's gateway",
+        ({ name }) => /peer/.test(name) && /regulator/i.test(name),
+      ],
+      ["the hospital's contract", ({ name }) => /chaincode/.test(name) && /hospital/i.test(name)],
+      ["a centre's contract", ({ name }) => /chaincode-decoction/i.test(name)],
+      ['the orderer that leads', ({ isLeader }) => isLeader === true],
+      ['an orderer that follows', ({ isLeader }) => isLeader === false],
+    ] as [string, (node: NodeStatus) => boolean][])
+      it(`${what} is killed, and nothing is lost or doubled`, async () => {
+        await dies(what, async () => {
+          const node = (await readStatus(ledgerFolder(world.folder))).find(which);
+          expect(node?.pid, what).to.be.a('number');
+          process.kill(node!.pid!, 'SIGKILL');
+        });
+      });
+
+    it('the API is killed, and nothing is lost or doubled', async () => {
+      await dies('the API', async () => {
+        await (
+          await world.restartApi()
+        ).ready;
+      });
+    });
+
+    it('everything but the API is killed, and nothing is lost or doubled', async () => {
+      await dies('everything', async () => {
+        for (const { pid } of await readStatus(ledgerFolder(world.folder)))
+          if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      });
+    });
+  });
+
+  // A suite of its own: a suite's tests run before the suites in it.
+  describe('at the end,', () => {
+    it('all of it, compared with the blocks, is as it was answered', async () => {
+      const { databaseUrl, profile } = world.instance;
+      const { differences } = await check({ databaseUrl, profile }, outbox.events);
+      expect(differences).to.deep.equal([]);
+      expect(apiLog()).not.to.contain('log stopped');
+    });
+
+    // The last: the store does not know it.
+    it('makes one of two batches valid that follow the same', async () => {
+      const { org, site } = world.access.organisations.find(({ kind }) => kind === 'regulator')!;
+      const line = (n: number): string => {
+        const station = [...world.stations.hospital.stations.values()][0]!;
+        const { statement } = new Tale(world.stations).find('RX_ISSUED');
+        return canonical(station.item({ ...statement, org, site, station: station.id, n }).entry);
+      };
+      const after = await lastBatch(org);
+      const endorsed = await Promise.all(
+        [5_001, 5_002].map((n) => proposeBatch(world.ledger, org, after, [line(n)]).endorse()),
+      );
+      const codes = await Promise.all(endorsed.map((one) => one.submit()));
+      expect(codes.filter((code) => code === VALID)).to.have.length(1);
+      const stale = await proposeBatch(world.ledger, org, after, [line(5_003)]).endorse();
+      expect(stale.answer).to.deep.equal({ stale: after + 1 });
+    });
+  });
+
+  /** Two centres' stations tell short stories while it happens, and some after it; then all of it is settled once. */
+  async function dies(what: string, kill: () => Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const tellers = Promise.all(
+      world.stations.centres.map(async (centre) => {
+        while (!over.signal.aborted) await new Tale(world.stations, centre).tell(outbox, ...STORY);
+      }),
+    );
+    // Whoever stops them gets the error.
+    tellers.catch(() => {});
+    const answered = async (more: number): Promise<void> => {
+      const least = outbox.events.length + more;
+      await until(`${more} more events are answered`, () => outbox.events.length >= least, LONG);
+    };
+    await answered(12);
+    const from = Date.now();
+    await kill();
+    await answered(24);
+    await sleep(2_000);
+    over.abort();
+    await tellers;
+    const { rows } = await world.pool.query<{ settled_at: Date }>(
+      'select settled_at from batch where settled_at > $1 order by settled_at',
+      [new Date(from)],
+    );
+    const times = [from, ...rows.map((row) => row.settled_at.getTime())];
+    const gap = Math.max(...times.slice(1).map((time, i) => time - times[i]!));
+    process.stdout.write(`    ${what}: longest time without a settled batch ${gap} ms\n`);
+    await ended();
+  }
+
+  async function lastBatch(org: string): Promise<number> {
+    const text = (await readState(world.ledger, org, [keyOf.log(org)])).get(keyOf.log(org));
+    return text === undefined ? 0 : (JSON.parse(text) as Log).batch;
+  }
+});
