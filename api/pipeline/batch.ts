@@ -8,7 +8,7 @@ import { saveAttempt, stoppedLogs } from '../store/batches.ts';
 import { parsedValue, readWorld } from '../store/world.ts';
 import type { Pipeline } from './context.ts';
 import { ready } from './ready.ts';
-import { judgeAgain, LogDiffers, settle, settleAttempt } from './settle.ts';
+import { judgeAgain, LogDiffers, settle, settleAttempt, type Judged } from './settle.ts';
 
 /** Entries in one batch: the gain of larger transactions flattens here. */
 const MOST = 500;
@@ -32,7 +32,7 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
   const lines = await ready(pipeline, org, MOST);
   if (lines.length === 0) return false;
 
-  const endorsed = await endorse(pipeline, org, after, lines);
+  const { endorsed, judged } = await endorse(pipeline, org, after, lines);
   if (endorsed.answer.stale !== undefined) return overtaken(pipeline, org, after, endorsed.answer.stale);
   // Not before: in a long outage of the ledger there would be thousands of attempts to ask about behind it.
   failpoint('attempt-before-save');
@@ -42,7 +42,7 @@ export async function batch(pipeline: Pipeline, org: string): Promise<boolean> {
   failpoint('batch-answered');
   // Overtaken by a registration or by an attempt of ours that was still queued: the next turn builds it anew.
   if (code !== VALID) return false;
-  await settle(pipeline, org, endorsed);
+  await settle(pipeline, org, endorsed, judged);
   return true;
 }
 
@@ -56,7 +56,7 @@ async function endorse(
   org: string,
   after: number,
   lines: readonly string[],
-): Promise<EndorsedBatch> {
+): Promise<{ endorsed: EndorsedBatch; judged: Judged | undefined }> {
   const end = Date.now() + LAG;
   for (let pause = 0; ; pause = Math.min(200, pause + 20)) {
     try {
@@ -66,9 +66,12 @@ async function endorse(
       if (stale !== undefined && stale < after)
         throw new PeersBehind(`the ledger's peers are at batch ${stale} of ${org}, the store at ${after}`);
       // A difference is found before anything is written.
-      if (stale === undefined) await judgeAgain(pipeline, pipeline.pool, org, endorsed, 'endorsed');
+      const judged =
+        stale === undefined
+          ? await judgeAgain(pipeline, pipeline.pool, org, endorsed, 'endorsed')
+          : undefined;
       failpoint('batch-judged');
-      return endorsed;
+      return { endorsed, judged };
     } catch (error) {
       const lagging = isDisagreement(error) || error instanceof PeersBehind || error instanceof LogDiffers;
       if (!lagging || Date.now() > end) throw error;

@@ -24,7 +24,10 @@ import { refreshRegistry } from './registry.ts';
 /** The ledger's answer and our own recomputation differ, or the ledger has batches that are not ours: the log stops. */
 export class LogDiffers extends Error {}
 
-interface Judged {
+/** What the mirror made of a batch. */
+export interface Judged {
+  /** the values that it was judged on */
+  on: Values;
   entries: Entry[];
   verdicts: Verdict[];
   writes: [key: string, value: string][];
@@ -35,7 +38,7 @@ interface Judged {
 
 /**
  * Judges a batch on the mirror exactly as the endorsers judged it on the ledger, whether it is only endorsed or valid. Throws
- * LogDiffers if the answers differ.
+ * LogDiffers if the answers differ. `before`: what was made of it before, good for as long as the values are the same.
  */
 export async function judgeAgain(
   pipeline: Pipeline,
@@ -43,10 +46,13 @@ export async function judgeAgain(
   org: string,
   transaction: BatchTransaction,
   is: 'endorsed' | 'valid',
+  before?: Judged,
 ): Promise<Judged> {
-  const entries = readLines(transaction.lines);
+  const entries = before?.entries ?? readLines(transaction.lines);
   const keys = keysOf(entries, [org]);
-  const mirrored = await judgeOn(pipeline, org, transaction, entries, await readWorld(db, keys));
+  const found = await readWorld(db, keys);
+  if (before && keys.every((key) => before.on.get(key) === found.get(key))) return before;
+  const mirrored = await judgeOn(pipeline, org, transaction, entries, found);
   if (mirrored) return mirrored;
   // A station may have been enrolled or revoked elsewhere: what the mirror knows of the registry is read anew, once.
   const registry = keys.filter((key) => !/^(?:subject|window|log|token)~/.test(key));
@@ -55,11 +61,11 @@ export async function judgeAgain(
   const values = await readWorld(db, keys);
   const refreshed = await judgeOn(pipeline, org, transaction, entries, values);
   if (refreshed) return refreshed;
-  const before = withoutLaterRevocations(
+  const earlier = withoutLaterRevocations(
     values,
     is === 'valid' ? sizeAfter(transaction) : sizeOf(values, org),
   );
-  const asItWas = await judgeOn(pipeline, org, transaction, entries, before);
+  const asItWas = await judgeOn(pipeline, org, transaction, entries, earlier);
   if (asItWas) return asItWas;
   throw new LogDiffers(
     `the ledger's answer to batch ${transaction.after + 1} differs from the recomputed one`,
@@ -107,6 +113,7 @@ async function judgeOn(
   const { batch: number, checkpoint } = judged.answer;
   // Our own entries are well formed: they were read when they were received.
   return {
+    on: values,
     entries: entries as Entry[],
     verdicts: judged.verdicts,
     writes: judged.writes,
@@ -116,11 +123,16 @@ async function judgeOn(
   };
 }
 
-/** Stores what a valid transaction settled, in one transaction. Throws LogDiffers. */
-export async function settle(pipeline: Pipeline, org: string, transaction: BatchTransaction): Promise<void> {
+/** Stores what a valid transaction settled, in one transaction. `before`: as for judgeAgain. Throws LogDiffers. */
+export async function settle(
+  pipeline: Pipeline,
+  org: string,
+  transaction: BatchTransaction,
+  before?: Judged,
+): Promise<void> {
   const decided = await withTransaction(pipeline.pool, async (tx) => {
     await lockNames(tx, [keyOf.log(org)]);
-    const entries = await settleIn(tx, pipeline, org, transaction);
+    const entries = await settleIn(tx, pipeline, org, transaction, before);
     failpoint('settle-before-commit');
     return entries;
   });
@@ -138,10 +150,11 @@ export async function settleIn(
   pipeline: Pipeline,
   org: string,
   transaction: BatchTransaction,
+  before?: Judged,
 ): Promise<Entry[]> {
   const last = parsedValue<Log>(await readWorld(tx, [keyOf.log(org)]), keyOf.log(org))?.batch ?? 0;
   if (last > transaction.after) return [];
-  const judged = await judgeAgain(pipeline, tx, org, transaction, 'valid');
+  const judged = await judgeAgain(pipeline, tx, org, transaction, 'valid', before);
   const { entries, verdicts, writes, nodes, number, checkpoint } = judged;
   await saveBatch(tx, { org, number, txId: transaction.txId, checkpoint, entries, verdicts, nodes });
   await writeWorld(tx, writes);
