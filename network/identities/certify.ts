@@ -2,7 +2,7 @@
 // oxlint-disable-next-line import/no-unassigned-import -- a polyfill has nothing to assign
 import 'reflect-metadata';
 
-import { KeyObject, randomBytes, webcrypto } from 'node:crypto';
+import { createPublicKey, KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 
 import {
@@ -35,6 +35,8 @@ export interface Subject {
   readonly ou: NodeOu;
   /** What the contract may ask of the identity: `ctx.clientIdentity.getAttributeValue(name)`. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Its private key, where it goes on with one that it has: PKCS #8, PEM. */
+  readonly key?: string | undefined;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
 }
@@ -50,6 +52,8 @@ export interface TlsSubject {
   readonly name: string;
   /** Names and addresses that a server is called by; none for a client. */
   readonly hosts?: readonly string[];
+  /** As in a Subject. */
+  readonly key?: string | undefined;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
 }
@@ -67,12 +71,12 @@ export async function newCa(name: string, mspId: string): Promise<Issued> {
   return selfSigned(`CN=${name}.${mspId}, O=${mspId}`);
 }
 
-/** A certificate and a new key for a subject, issued by a CA. Valid from yesterday for ten years unless told. */
+/** A certificate for a subject, issued by a CA, and a new key unless it has one. Valid from yesterday for ten years unless told. */
 export async function certify(ca: Issued, subject: Subject): Promise<Issued> {
   return issue(ca, `CN=${subject.name}, OU=${subject.ou}`, subject, attributeExtensions(subject));
 }
 
-/** A certificate and a new key for either end of a TLS connection. Valid as long as `certify` says. */
+/** A certificate for either end of a TLS connection, and a new key unless it has one. Valid as long as `certify` says. */
 export async function certifyTls(ca: Issued, subject: TlsSubject): Promise<Issued> {
   return issue(ca, `CN=${subject.name}`, subject, [
     new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
@@ -101,11 +105,11 @@ async function selfSigned(name: string): Promise<Issued> {
 async function issue(
   ca: Issued,
   subject: string,
-  { notBefore, notAfter }: { readonly notBefore?: Date; readonly notAfter?: Date },
+  { key, notBefore, notAfter }: Pick<Subject, 'key' | 'notBefore' | 'notAfter'>,
   extensions: readonly Extension[],
 ): Promise<Issued> {
   const issuer = new X509Certificate(ca.certificate);
-  const keys = await newKeys();
+  const keys = key === undefined ? await newKeys() : await keysOf(key);
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject,
@@ -141,6 +145,15 @@ function attributeExtensions({ attributes }: Subject): Extension[] {
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(ECDSA_P256, true, ['sign', 'verify']);
+}
+
+async function keysOf(pem: string): Promise<webcrypto.CryptoKeyPair> {
+  const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
+  const { subtle } = webcrypto;
+  return {
+    publicKey: await subtle.importKey('spki', spki, ECDSA_P256, true, ['verify']),
+    privateKey: await subtle.importKey('pkcs8', PemConverter.decodeFirst(pem), ECDSA_P256, true, ['sign']),
+  };
 }
 
 async function importKey(pem: string): Promise<webcrypto.CryptoKey> {

@@ -9,14 +9,19 @@ export function caFiles(folder: string): IdentityFiles {
   return filesOf(folder, 'ca');
 }
 
-/** The files of what is called so in a folder; issued now if they are missing. Keys are readable by their owner only. */
+/**
+ * The files of what is called so in a folder; issued now if the certificate is missing, for the key that is there if there is
+ * one. Keys are readable by their owner only.
+ */
 export async function ensureIssued(
   folder: string,
   name: string,
-  make: () => Promise<Issued>,
+  make: (key: string | undefined) => Promise<Issued>,
 ): Promise<IdentityFiles> {
   const files = filesOf(folder, name);
-  if (!existsSync(files.certificate)) write(folder, files, await make());
+  if (!existsSync(files.certificate)) {
+    write(folder, files, await make(existsSync(files.key) ? readFileSync(files.key, 'utf8') : undefined));
+  }
   return files;
 }
 

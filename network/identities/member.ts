@@ -56,10 +56,10 @@ export async function openMember(
   const ordererCa = await ensureIssued(folder, 'orderer-ca', () => newCa('ca', ordererMspId));
   const tlsCa = await ensureIssued(folder, 'tls-ca', () => newCa('tls-ca', mspId));
   const issue = (issuer: IdentityFiles, file: string, subject: Subject) =>
-    ensureIssued(folder, file, () => certify(readIssued(issuer), subject));
+    ensureIssued(folder, file, (key) => certify(readIssued(issuer), { ...subject, key }));
   const issueTls = (name: string, served: readonly string[]) =>
-    ensureIssued(folder, `${name}-tls`, () =>
-      certifyTls(readIssued(tlsCa), { name: `${name}.${mspId}`, hosts: served }),
+    ensureIssued(folder, `${name}-tls`, (key) =>
+      certifyTls(readIssued(tlsCa), { name: `${name}.${mspId}`, hosts: served, key }),
     );
   return {
     mspId,

@@ -30,7 +30,7 @@ export interface Preparing {
 /**
  * Makes a member's folder on its host: its own CAs, certificates and keys, its nodes' settings and units, what to open and
  * do, and what it hands over to the others. In a folder that is there, what is missing is issued and all else written
- * again: a certificate is renewed by deleting it.
+ * again: a certificate is renewed by deleting it, for the same key where that stays.
  */
 export async function prepareMember(
   preparing: Preparing,
@@ -80,11 +80,11 @@ export async function issueAccess({ layout, identities }: Member): Promise<Acces
   return {
     service,
     // The contract asks for the attribute; Fabric would let an OU of "admin" govern the channel.
-    registrar: await ensureIssued(folder, 'registrar', () =>
-      certify(readIssued(ca), { ...ADMIN, name: 'registrar', ou: 'client' }),
+    registrar: await ensureIssued(folder, 'registrar', (key) =>
+      certify(readIssued(ca), { ...ADMIN, name: 'registrar', ou: 'client', key }),
     ),
-    tls: await ensureIssued(folder, 'access-tls', () =>
-      certifyTls(readIssued(tlsCa), { name: `access.${mspId}` }),
+    tls: await ensureIssued(folder, 'access-tls', (key) =>
+      certifyTls(readIssued(tlsCa), { name: `access.${mspId}`, key }),
     ),
   };
 }

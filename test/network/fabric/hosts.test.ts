@@ -145,7 +145,15 @@ describe("A member's folder on a host of its own", () => {
     const now = certificates();
     expect(Object.keys(now).filter((name) => now[name] !== before[name])).to.deep.equal(['peer-tls.pem']);
     const ca = new X509Certificate(now['tls-ca.pem']!);
-    expect(new X509Certificate(now['peer-tls.pem']!).verify(ca.publicKey)).to.equal(true);
+    const renewed = new X509Certificate(now['peer-tls.pem']!);
+    expect(renewed.verify(ca.publicKey)).to.equal(true);
+    expect(renewed.publicKey.equals(new X509Certificate(before['peer-tls.pem']!).publicKey)).to.equal(false);
+    // The channel knows an orderer by its key; so that has to stay.
+    rmSync(join(own, 'organisations', 'CourierMSP', 'orderer.pem'));
+    await prepare();
+    const [old, next] = [before, certificates()].map((all) => new X509Certificate(all['orderer.pem']!));
+    expect(next!.serialNumber).not.to.equal(old!.serialNumber);
+    expect(next!.publicKey.equals(old!.publicKey)).to.equal(true);
   });
 
   describe('of which a hand-over', () => {
