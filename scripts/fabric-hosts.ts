@@ -51,8 +51,15 @@ export function hostsCommand(): Command {
   ofMember('join', 'the running orderer and peer join the channel').action(joinChannel);
   ofMember('approve', 'approve the contract')
     .option('--chaincode <package>', "the contract's package; this installation's own if not said")
+    .option(
+      '--sequence <number>',
+      'the number of the definition; for the agreed build if it is to be agreed anew',
+      Number,
+    )
     .action(approve);
-  ofMember('commit', 'make the contract hold that every member has approved').action(commit);
+  ofMember('commit', 'make the contract hold that every member has approved')
+    .option('--sequence <number>', 'as every member gave it to approve', Number)
+    .action(commit);
   ofMember('status', 'how the nodes of this host are; exit 1 when one is not well').action(status);
   ofMember('access', 'what whoever runs the API needs to act for this member; it holds keys')
     .argument('<out>', 'a new folder')
@@ -114,15 +121,20 @@ async function joinChannel({ folder }: Folder): Promise<void> {
   say(`orderer and peer of ${host.folder.own.mspId} are in the channel ${host.folder.consortium.channel}`);
 }
 
-async function approve({ folder, chaincode }: Folder & { chaincode?: string }): Promise<void> {
-  const unit = await approveContract(await open(folder), resolve(chaincode ?? contractFolder()));
+async function approve({
+  folder,
+  chaincode,
+  sequence,
+}: Folder & { chaincode?: string; sequence?: number }): Promise<void> {
+  const host = await open(folder);
+  const unit = await approveContract(host, resolve(chaincode ?? contractFolder()), sequence);
   say(`approved. Its process is started by this unit, before one member commits: ${unit}`);
 }
 
-async function commit({ folder }: Folder): Promise<void> {
-  const { build, sequence } = await commitContract(await open(folder));
+async function commit({ folder, sequence: wanted }: Folder & { sequence?: number }): Promise<void> {
+  const { version, sequence } = await commitContract(await open(folder), wanted);
   say(
-    `build ${build.slice(0, 8)} holds, definition ${sequence}: all members endorse. Older processes can be stopped.`,
+    `build ${version.slice(0, 8)} holds, definition ${sequence}: all members endorse. Older processes can be stopped.`,
   );
 }
 

@@ -105,6 +105,9 @@ export function newPeer(binaries: Binaries, places: Places, member: Member): Nod
       // by default after 30 seconds. Nor does it wait an hour to try again, as by default it may after a long time alone.
       CORE_PEER_DELIVERYCLIENT_BLOCKCENSORSHIPTIMEOUTKEY: '5s',
       CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD: '10s',
+      // What only an organisation's own peer had, an approval's private part, no other peer has: one that begins again from
+      // nothing would ask for it a minute long for each.
+      CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD: '1s',
       // A client's time is the transaction's, and with it the time of what was done.
       CORE_PEER_AUTHENTICATION_TIMEWINDOW: '2m',
       CORE_PEER_FILESYSTEMPATH: data,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 
 import { credentials } from '@grpc/grpc-js';
 import { common, gateway, peer } from '@hyperledger/fabric-protos';
@@ -8,7 +9,7 @@ import timestampPb from 'google-protobuf/google/protobuf/timestamp_pb.js';
 
 import { sha256 } from '../identities/signature.ts';
 import { readSigner, type Signer } from '../identities/signer.ts';
-import { CHAINCODE, CHANNEL, gatewayOf } from './layout.ts';
+import { CHAINCODE, CHANNEL, gatewayOf, hostOf } from './layout.ts';
 import type { Member, PublicMember } from './members.ts';
 import { insist } from './wait.ts';
 
@@ -51,6 +52,8 @@ async function endorse(member: Member, members: readonly PublicMember[], channel
     credentials.createSsl(
       ...[tlsCa.certificate, clientTls.key, clientTls.certificate].map((f) => readFileSync(f)),
     ),
+    // An address cannot be asked for by TLS; every peer's certificate is for localhost too.
+    isIPv4(hostOf(layout)) ? { 'grpc.ssl_target_name_override': 'localhost' } : {},
   );
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { Binaries } from '../binaries.ts';
 import { keepBuild, keptBuild, readBuild } from '../build.ts';
 import { joinOrderer, joinPeer } from '../join.ts';
 import { ordererNode, peerNode, type Ordering } from '../layout.ts';
-import { approve, commit, install, readDefinition, type Deploying } from '../lifecycle.ts';
+import { approve, commit, install, readDefinition, type Definition, type Deploying } from '../lifecycle.ts';
 import type { Member } from '../members.ts';
 import { askOperations, metricIn } from '../operations.ts';
 import { newPackage } from '../package.ts';
@@ -52,9 +53,10 @@ export async function joinAsMember({ folder, member, deploying }: Host): Promise
 
 /**
  * Approves the contract as it is compiled in a package's folder: keeps a copy, tells the member's peer where the process of
- * it serves, and says so to the channel. Answers with the file of the process's unit. It may be said again.
+ * it serves, and says so to the channel. Answers with the file of the process's unit. It may be said again. `sequence`: the
+ * definition's number; if not said the agreed one for the agreed build, the next one for another.
  */
-export async function approveContract(host: Host, chaincode: string): Promise<string> {
+export async function approveContract(host: Host, chaincode: string, sequence?: number): Promise<string> {
   const { member, deploying } = host;
   const build = readBuild(chaincode);
   const agreed = await readDefinition(deploying.tools, member);
@@ -64,30 +66,35 @@ export async function approveContract(host: Host, chaincode: string): Promise<st
   saveFolder(folder);
   const chaincodePackage = newPackage(build.hash, contract.port, member.identities);
   await install(deploying, member, chaincodePackage);
-  const sequence = (agreed?.sequence ?? 0) + (agreed?.version === build.hash ? 0 : 1);
-  await approve(deploying, member, { version: build.hash, sequence }, chaincodePackage);
+  const definition = nextDefinition(agreed, build.hash, sequence);
+  await approve(deploying, member, definition, chaincodePackage);
   return unit;
 }
 
 /**
  * Makes the build that this member approved last the channel's, when every member has approved the same, and waits until the
- * peers of all have endorsed a call of it. Answers with the build and the sequence of its definition.
+ * peers of all have endorsed a call of it. Answers with what then holds. `sequence` as in `approveContract`.
  */
-export async function commitContract({
-  folder,
-  member,
-  deploying,
-}: Host): Promise<{ build: string; sequence: number }> {
+export async function commitContract(
+  { folder, member, deploying }: Host,
+  sequence?: number,
+): Promise<Definition> {
   const { tools, members } = deploying;
-  const agreed = await readDefinition(tools, member);
   const last = folder.contracts.at(-1);
   if (!last) throw new Error(`${folder.own.mspId} has approved no contract: hosts approve`);
-  const { build } = last;
-  const isAgreed = agreed?.version === build;
-  const sequence = (agreed?.sequence ?? 0) + (isAgreed ? 0 : 1);
-  if (!isAgreed) await commit(deploying, { version: build, sequence });
+  const agreed = await readDefinition(tools, member);
+  const definition = nextDefinition(agreed, last.build, sequence);
+  if (!isDeepStrictEqual(agreed, definition)) await commit(deploying, definition);
   await allEndorseThrough(member, members, tools.channel);
-  return { build, sequence };
+  return definition;
+}
+
+function nextDefinition(
+  agreed: Definition | undefined,
+  version: string,
+  sequence = (agreed?.sequence ?? 0) + (agreed?.version === version ? 0 : 1),
+): Definition {
+  return { version, sequence };
 }
 
 /** A node as its operations endpoint shows it. */

@@ -56,6 +56,13 @@ describe(`${REAL_FABRIC}: a network whose members each have a host`, function ()
       nodes.set(file.slice('yaoji-'.length, -'.service'.length), node);
     }
   };
+  const stopUnits = async ({ name }: Part, ...kinds: readonly string[]): Promise<void> => {
+    for (const node of kinds.map((kind) => nodes.get(`${kind}-${name}`)!)) {
+      const ended = once(node, 'exit');
+      node.kill('SIGTERM');
+      await ended;
+    }
+  };
   const clientOf = (name: Name): LedgerClient => {
     const organisation = profile.organisations.find(({ mspId }) => mspId === mspOf(name))!;
     const client = connectAs(servicePerson(organisation), profile, organisation.mspId);
@@ -197,10 +204,7 @@ describe(`${REAL_FABRIC}: a network whose members each have a host`, function ()
     await hosts(one, 'init', description, '--member', mspOf('decoction'));
     expect(read().filter((text, i) => text === before[i])).to.deep.equal([]);
     for (const kind of ['peer', 'orderer']) {
-      const node = nodes.get(`${kind}-decoction`)!;
-      const ended = once(node, 'exit');
-      node.kill('SIGTERM');
-      await ended;
+      await stopUnits(one, kind);
       startUnits(one, kind);
     }
     await hosts(one, 'commit');
@@ -209,6 +213,27 @@ describe(`${REAL_FABRIC}: a network whose members each have a host`, function ()
     const { contract } = clientOf('hospital');
     await eventually(() => contract.submitTransaction('put', 'renewed', 'yes'));
     part('regulator').host.mend();
+  });
+
+  it('comes back from a backup of its peer, and an orderer from nothing', async () => {
+    const one = part('courier');
+    const { contract } = clientOf('hospital');
+    const dataOf = (kind: string): string => join(one.folder, 'data', `${kind}-courier`);
+    const backup = join(data, 'backup');
+    await stopUnits(one, 'peer', 'orderer');
+    cpSync(dataOf('peer'), backup, { recursive: true });
+    await eventually(() => contract.submitTransaction('put', 'since', 'the backup'));
+    for (const kind of ['peer', 'orderer']) {
+      rmSync(dataOf(kind), { recursive: true });
+      mkdirSync(dataOf(kind));
+    }
+    cpSync(backup, dataOf('peer'), { recursive: true });
+    for (const kind of ['peer', 'orderer']) startUnits(one, kind);
+    await hosts(one, 'join');
+    await eventually(async () => {
+      expect(await heights('courier')).to.deep.equal(await heights('hospital'));
+    });
+    await hosts(one, 'commit');
   });
 });
 
