@@ -33,6 +33,7 @@ import {
   type Statement,
 } from '@yaoji/chaincode/core';
 import { parseOrganisations } from '@yaoji/network/organisations';
+import type { Faults } from '@yaoji/network/local/faults';
 import { startLocalLedger } from '@yaoji/network/local/start';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { SigningStation } from '@yaoji/scripts/client';
@@ -71,6 +72,8 @@ export const randomKey = (): string => toBase64url(randomBytes(16));
 export interface Parts {
   readonly profilePath: string;
   readonly profile: NetworkProfile;
+  /** what the ledger is to do wrong */
+  readonly faults: Faults;
   /** the owner's connection string */
   readonly databaseUrl: string;
   readonly stationKeys: string;
@@ -156,6 +159,7 @@ export async function startParts(): Promise<Started> {
   return {
     profilePath: running.profile,
     profile,
+    faults: running.faults,
     databaseUrl: database.url,
     stationKeys,
     pool,

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,9 @@ import { register } from '@yaoji/api/ledger/register';
 import { readState } from '@yaoji/api/ledger/view';
 import { LedgerUnavailable, RegistrationRefused } from '@yaoji/api/service';
 import { at, DEFAULT_RULE_SET } from '@yaoji/chaincode/core';
+import { certify } from '@yaoji/network/identities/certify';
+import { CertificateExpired } from '@yaoji/network/identities/expiry';
+import { caFiles } from '@yaoji/network/identities/files';
 import { startLocalLedger, type RunningLedger } from '@yaoji/network/local/start';
 import { readProfile } from '@yaoji/network/profile';
 import { expect } from 'chai';
@@ -74,6 +77,31 @@ describe('A ledger with a gateway peer of each organisation', function () {
       () => undefined,
       (error: unknown) => error,
     );
+
+  it('is not connected to with a certificate that has expired, and says which', async () => {
+    const [first, ...rest] = ledger.profile.organisations;
+    const ca = caFiles(join(folder, 'organisations', first!.mspId));
+    const issuer = { certificate: readFileSync(ca.certificate, 'utf8'), key: readFileSync(ca.key, 'utf8') };
+    const connected = async (days: number): Promise<string[]> => {
+      const notAfter = new Date(Date.now() + days * 86_400_000);
+      const issued = await certify(issuer, { name: 'service', ou: 'client', notAfter });
+      const certificate = join(folder, 'short.pem');
+      writeFileSync(certificate, issued.certificate);
+      const service = { ...first!.identities.service, certificate };
+      const organisations = [{ ...first!, identities: { ...first!.identities, service } }, ...rest];
+      const told: string[] = [];
+      connectLedger(
+        { ...ledger.profile, organisations },
+        { log: ({ why }) => told.push(String(why)) },
+      ).close();
+      return told;
+    };
+    expect(await connected(60)).to.deep.equal([]);
+    expect((await connected(10)).join()).to.match(/service of HospitalMSP expires at/);
+    const refused = await failureOf(connected(-0.5));
+    expect(refused).to.be.instanceOf(CertificateExpired);
+    expect((refused as Error).message).to.match(/service of HospitalMSP expired at/);
+  });
 
   it("goes to the organisation's own peer while that is well", async () => {
     await read();

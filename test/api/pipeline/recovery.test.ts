@@ -37,6 +37,7 @@ import {
   receiptOf,
   serveService,
   settleAll,
+  settled,
   siteOf,
   Telling,
   until,
@@ -208,6 +209,32 @@ describe('whatever is killed, at whatever moment,', function () {
       const { said, revoke } = await pendingOf('ordered');
       await dies(dyingAt('ordered', revoke), 'ordered');
       await settledOnce(said);
+    });
+  });
+
+  describe('peers that lag stop no log:', () => {
+    afterEach(() => parts().faults.clear());
+
+    it('what they agree on is asked for again while the store knows better', async () => {
+      const telling = new Telling(parts());
+      const accepting = telling.say('RX_ACCEPTED');
+      // More than it takes to agree stand before the routing that the acceptance builds on.
+      const behind = parts().profile.organisations.flatMap(({ mspId }) => (mspId === ORG ? [] : [mspId]));
+      const [issuing, reviewing, routing] = telling.routed();
+      await settled(pipeline, parts(), [issuing!, reviewing!]);
+      await post(pipeline, parts(), [routing!]);
+      const lagging = watched(pipeline.ledger, (moment) => {
+        if (moment === 'submitted') parts().faults.set({ lag: behind });
+      });
+      expect(await batch(parts().pipeline({ ledger: lagging }), ORG)).to.equal(true);
+      await post(pipeline, parts(), [accepting]);
+      const answers: string[] = [];
+      const ledger = watched(pipeline.ledger, (moment) => answers.push(moment));
+      const writing = batch(parts().pipeline({ ledger }), 'DecoctionMSP');
+      await until('they have answered', () => answers.filter((moment) => moment === 'endorsed').length > 1);
+      parts().faults.clear();
+      expect(await writing).to.equal(true);
+      expect(await receiptOf(parts(), accepting)).to.include({ outcome: 'settled' });
     });
   });
 
