@@ -5,6 +5,9 @@ import { readConfig } from './config.ts';
 import { createApp } from './http/app.ts';
 import { startService } from './services.ts';
 
+/** How long the end may wait for what is under way, ms: a store that is deaf would keep it for much longer. */
+const STOP_WITHIN = 8_000;
+
 /** The API's process: environment → service → HTTP → until told to stop. Says so in one JSON line when it is ready. */
 async function main(): Promise<void> {
   const config = readConfig(process.env);
@@ -28,12 +31,18 @@ async function main(): Promise<void> {
     server.listen(config.port, config.host, resolve);
   });
   address = `http://${config.host}:${(server.address() as AddressInfo).port}`;
-  process.stdout.write(`${JSON.stringify({ ready: true, url: address, publicUrl: service.publicUrl })}\n`);
-
-  await new Promise<void>((resolve) => {
+  // Before anybody knows that we are there: whoever does may tell us to stop at once.
+  const asked = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
+  process.stdout.write(`${JSON.stringify({ ready: true, url: address, publicUrl: service.publicUrl })}\n`);
+  await asked;
+  // Whatever is under way may be repeated by whoever asked; nothing is lost by an end without it.
+  setTimeout(() => {
+    process.stderr.write(`not stopped in order within ${STOP_WITHIN} ms\n`);
+    process.exit(1);
+  }, STOP_WITHIN).unref();
   server.close();
   server.closeIdleConnections();
   await stop();

@@ -27,6 +27,8 @@ export async function* followBlocks(
   const close = (): void => blocks.close();
   signal.addEventListener('abort', close);
   try {
+    // While the stream was opened it may have been called off: then the event is over.
+    signal.throwIfAborted();
     for await (const block of blocks) yield readBlock(block, profile.chaincode);
   } finally {
     signal.removeEventListener('abort', close);

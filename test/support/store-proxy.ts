@@ -15,6 +15,7 @@ export class StoreProxy {
   readonly #open = new Set<Socket>();
   #server: Server | undefined;
   #commitsToCut = 0;
+  #deaf = false;
 
   private constructor(url: string) {
     const target = new URL(url);
@@ -47,6 +48,7 @@ export class StoreProxy {
         });
       }
       client.on('data', (bytes) => {
+        if (this.#deaf) return;
         if (this.#commitsToCut > 0 && bytes.includes('commit\0')) {
           this.#commitsToCut--;
           // The server does as it is told, and its answer is lost.
@@ -61,6 +63,11 @@ export class StoreProxy {
     });
     this.#server.listen(join(this.#folder, NAME));
     await once(this.#server, 'listening');
+  }
+
+  /** Connections stay, and nothing that is sent arrives any more: a host that is gone without a word. */
+  deafen(): void {
+    this.#deaf = true;
   }
 
   /** Nobody is there any more: connections break, and there is no socket to connect to. */
