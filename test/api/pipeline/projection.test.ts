@@ -7,6 +7,10 @@ import { post, realParts, settleAll, Telling, withDevice, type Said } from '../.
 
 const BOILS = 4;
 
+/** Without the trails' heads: they commit to the minute in which the state was judged. */
+const placeless = (states: unknown): unknown =>
+  JSON.parse(JSON.stringify(states, (name, value: unknown) => (name === 'head' ? undefined : value)));
+
 describe('the state after what is pending', function () {
   this.timeout(120_000);
   const parts = realParts();
@@ -76,7 +80,7 @@ describe('the state after what is pending', function () {
         const subjects = [device, telling.keys.fulfilment];
         const warm = await project(remembering, subjects);
         const cold = await project(fresh(), subjects);
-        expect(warm.state, said.step).to.deep.equal(cold.state);
+        expect(placeless(warm.state), said.step).to.deep.equal(placeless(cold.state));
         remembering.remember(warm.projection, []);
         reads = warm.read;
         all = cold.read;
@@ -91,8 +95,6 @@ describe('the state after what is pending', function () {
     await settleAll(pipeline);
     const after = await project(remembering, subjects);
     expect(after.read).to.equal(0);
-    const placeless = (states: unknown): unknown =>
-      JSON.parse(JSON.stringify(states, (name, value: unknown) => (name === 'head' ? undefined : value)));
     expect(placeless(after.state)).to.deep.equal(placeless(before.state));
   });
 
@@ -107,7 +109,7 @@ describe('the state after what is pending', function () {
     remembering.remember(before.projection, [never!.item['entry'] as never]);
     const again = await project(remembering, [device, first.keys.fulfilment]);
     expect(again.read).to.equal(before.read);
-    expect(again.state).to.deep.equal(before.state);
+    expect(placeless(again.state)).to.deep.equal(placeless(before.state));
     await settleAll(pipeline);
   });
 });
