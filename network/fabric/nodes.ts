@@ -111,6 +111,8 @@ export function newPeer(binaries: Binaries, places: Places, member: Member): Nod
       // A client's time is the transaction's, and with it the time of what was done.
       CORE_PEER_AUTHENTICATION_TIMEWINDOW: '2m',
       CORE_PEER_FILESYSTEMPATH: data,
+      // A key's past is asked for in the logs, which commit to it.
+      CORE_LEDGER_HISTORY_ENABLEHISTORYDATABASE: 'false',
       CORE_LEDGER_SNAPSHOTS_ROOTDIR: join(data, 'snapshots'),
       CORE_LEDGER_STATE_STATEDATABASE: 'goleveldb',
       // CORE_CHAINCODE_KEEPALIVE stays 0: a keep-alive message ends a Node chaincode (fabric-shim 2.5.8).
