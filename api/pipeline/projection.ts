@@ -27,8 +27,8 @@ interface Chain {
   subjects: ReadonlySet<string>;
   /** its events, in the order in which they take effect */
   names: readonly string[];
-  /** where the logs stood before anything else was read */
-  logs: string;
+  /** where the logs stood before the mirror was read; not asked for what is too short to be remembered */
+  logs: string | undefined;
 }
 
 interface Remembered extends Chain {
@@ -100,12 +100,13 @@ export class Projections {
 
   /** The state after everything pending that the state of these subjects may depend on. The caller holds their locks. */
   async of(tx: Db, subjects: readonly string[], at: number): Promise<Projection> {
-    const logs = await this.#logs(tx);
+    let logs = this.#remembered.length > 0 ? await this.#logs(tx) : undefined;
     // What settles becomes a part of the mirror, under the chain.
     this.#remembered = this.#remembered.filter((one) => one.logs === logs);
     const near = this.#remembered.filter((one) => subjects.some((subject) => one.subjects.has(subject)));
     const chain = await chainOf(tx, [...subjects, ...near.flatMap((one) => [...one.subjects])]);
     const names = chain.events.map(nameOf);
+    if (names.length >= LONG) logs ??= await this.#logs(tx);
     const [before] = near.filter((one) => one.names.every((name, i) => name === names[i]));
     const projection = new Projection({ subjects: chain.subjects, names, logs }, before);
 
@@ -122,7 +123,7 @@ export class Projections {
   /** Remembers a projection and the events that have become pending behind it, once they are committed. */
   remember(projection: Projection, added: readonly Entry[]): void {
     const after = projection.after(added);
-    if (after.names.length < LONG) return;
+    if (after.logs === undefined) return;
     const subjects = [...after.subjects];
     const apart = this.#remembered.filter((one) => !subjects.some((subject) => one.subjects.has(subject)));
     this.#remembered = [...apart, after].slice(-MOST);

@@ -19,7 +19,7 @@ const LOOK_EVERY = 1_000;
 /** Events of several requests that are stored together. */
 const MOST_TOGETHER = 200;
 /** From the beginning of one such transaction to that of the next, ms: the first after a quiet while begins at once. */
-const APART = 15;
+const APART = 25;
 
 type Storing = Together<Said, Map<Said, ItemAnswer>>;
 const storings = new WeakMap<Pipeline, Storing>();
