@@ -54,6 +54,11 @@ export class Projection {
     this.world = new World(this.#values);
   }
 
+  /** Whether it would take long to make again. */
+  get isLong(): boolean {
+    return this.#chain.names.length >= LONG;
+  }
+
   /** Reads what the mirror holds under keys that are not known yet, so that the world can be asked for them. */
   async read(db: Db, keys: readonly string[]): Promise<void> {
     const missing = keys.filter((key) => !this.#values.has(key));
@@ -122,8 +127,8 @@ export class Projections {
 
   /** Remembers a projection and the events that have become pending behind it, once they are committed. */
   remember(projection: Projection, added: readonly Entry[]): void {
+    if (!projection.isLong) return;
     const after = projection.after(added);
-    if (after.logs === undefined) return;
     const subjects = [...after.subjects];
     const apart = this.#remembered.filter((one) => !subjects.some((subject) => one.subjects.has(subject)));
     this.#remembered = [...apart, after].slice(-MOST);

@@ -98,6 +98,22 @@ describe('the state after what is pending', function () {
     expect(placeless(after.state)).to.deep.equal(placeless(before.state));
   });
 
+  it('of a long chain stays remembered, however many short ones there are beside it', async () => {
+    const { tellings, device } = await boilsInOnePot();
+    const remembering = fresh();
+    const [first] = tellings as [Telling];
+    await post(pipeline, parts(), upToCleaning(first, device));
+    const subjects = [device, first.keys.fulfilment];
+    remembering.remember((await project(remembering, subjects)).projection, []);
+    for (let i = 0; i < 20; i++) {
+      const other = new Telling(parts());
+      await post(pipeline, parts(), [other.say('RX_ISSUED')]);
+      remembering.remember((await project(remembering, [other.keys.prescription])).projection, []);
+    }
+    expect((await project(remembering, subjects)).read).to.equal(0);
+    await settleAll(pipeline);
+  });
+
   it('is made anew when another process has put something before the end of the chain', async () => {
     const { tellings, device } = await boilsInOnePot();
     const remembering = fresh();
