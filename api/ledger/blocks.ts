@@ -1,5 +1,6 @@
 import { common, ledger as ledgerMessages, peer } from '@hyperledger/fabric-protos';
 import type { Ledger } from './connect.ts';
+import { unpack } from './envelope.ts';
 import { VALID } from './submit.ts';
 
 // What is trusted: blocks come from one gateway peer, over its TLS, and the orderers' signatures on them are not checked. A
@@ -51,22 +52,19 @@ function readBlock(block: common.Block, chaincode: string): FollowedBlock {
   return { number, transactions };
 }
 
-const payloadOf = (envelope: Uint8Array): common.Payload =>
-  common.Payload.deserializeBinary(common.Envelope.deserializeBinary(envelope).getPayload_asU8());
-
 function headerOf(envelope: Uint8Array): common.ChannelHeader {
-  const header = payloadOf(envelope).getHeader();
-  return common.ChannelHeader.deserializeBinary(header?.getChannelHeader_asU8() ?? new Uint8Array());
+  const payload = common.Payload.deserializeBinary(
+    common.Envelope.deserializeBinary(envelope).getPayload_asU8(),
+  );
+  return common.ChannelHeader.deserializeBinary(
+    payload.getHeader()?.getChannelHeader_asU8() ?? new Uint8Array(),
+  );
 }
 
 /** What a transaction wrote under the chaincode's keys. Values that it removed are left out: ours removes none. */
 export function writesOf(envelope: Uint8Array, chaincode: string): [key: string, value: string][] {
-  const [only] = peer.Transaction.deserializeBinary(payloadOf(envelope).getData_asU8()).getActionsList();
-  const endorsed = peer.ChaincodeActionPayload.deserializeBinary(
-    only?.getPayload_asU8() ?? new Uint8Array(),
-  ).getAction();
   const response = peer.ProposalResponsePayload.deserializeBinary(
-    endorsed?.getProposalResponsePayload_asU8() ?? new Uint8Array(),
+    unpack(envelope).endorsed.getProposalResponsePayload_asU8(),
   );
   const { TxReadWriteSet } = ledgerMessages.rwset;
   const results = peer.ChaincodeAction.deserializeBinary(response.getExtension_asU8()).getResults_asU8();

@@ -1,8 +1,9 @@
 import type { Transaction } from '@hyperledger/fabric-gateway';
-import { common, gateway, peer } from '@hyperledger/fabric-protos';
+import { common, peer } from '@hyperledger/fabric-protos';
 import { fromUtf8, parseCanonical, readView, type Answer } from '@yaoji/chaincode/core';
 import { failpoint } from '../failpoints.ts';
 import type { Ledger } from './connect.ts';
+import { envelopeOf } from './envelope.ts';
 
 /** A RecordBatch transaction as its own bytes tell it: what was asked, when, and what the endorsers answered. */
 export interface BatchTransaction {
@@ -63,13 +64,6 @@ async function submit(transaction: Transaction): Promise<number> {
   const submitted = await transaction.submit();
   failpoint('batch-ordered');
   return (await submitted.getStatus()).code;
-}
-
-/** The bytes of the envelope that the gateway prepared from the endorsements. */
-export function envelopeOf(transaction: Transaction): Uint8Array {
-  const envelope = gateway.PreparedTransaction.deserializeBinary(transaction.getBytes()).getEnvelope();
-  if (!envelope) throw new Error('the gateway prepared no envelope');
-  return envelope.serializeBinary();
 }
 
 /**

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { common, gateway, peer } from '@hyperledger/fabric-protos';
+import { gateway } from '@hyperledger/fabric-protos';
 import { canonical, fromUtf8, parseCanonical, readView, type Json } from '@yaoji/chaincode/core';
 import type { Ledger } from './connect.ts';
 import { LedgerUnavailable } from '../service.ts';
 import { contractError, isDisagreement, isUnavailable } from './errors.ts';
-import { envelopeOf } from './submit.ts';
+import { envelopeOf, unpack } from './envelope.ts';
 
 /** A read of ledger state, signed by several organisations' peers and never submitted. */
 export interface TakenView {
@@ -99,17 +99,6 @@ function merged(envelopes: readonly Uint8Array[]): Pick<TakenView, 'payload' | '
   const bytes = payload.serializeBinary();
   const values = parseCanonical(fromUtf8(readView(bytes).payload)) as { [key: string]: Json };
   return { payload: bytes, values: new Map(Object.entries(values)) };
-}
-
-function unpack(envelope: Uint8Array) {
-  const payload = common.Payload.deserializeBinary(
-    common.Envelope.deserializeBinary(envelope).getPayload_asU8(),
-  );
-  const transaction = peer.Transaction.deserializeBinary(payload.getData_asU8());
-  const action = peer.ChaincodeActionPayload.deserializeBinary(
-    transaction.getActionsList()[0]?.getPayload_asU8() ?? new Uint8Array(),
-  );
-  return { payload, transaction, action, endorsed: action.getAction() ?? new peer.ChaincodeEndorsedAction() };
 }
 
 /** The contract answers for this many keys at once. */
