@@ -9,6 +9,7 @@ import { RegistrationRefused } from '@yaoji/api/service';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { at as keyOf, canonical, verify, type Log } from '@yaoji/chaincode/core';
 import { readStatus, type NodeStatus } from '@yaoji/network/fabric/status';
+import { insist } from '@yaoji/network/fabric/wait';
 import { ApiError, fetchBundle, fetchTrust } from '@yaoji/scripts/client';
 import { ledgerFolder } from '@yaoji/scripts/instance';
 import { check } from '@yaoji/scripts/soak/check';
@@ -256,15 +257,8 @@ describe(`${REAL_FABRIC}: the service on it`, function () {
   }
 
   /** Nothing is submitted by an endorsement: it is asked for again while peers, or this reader, are a block behind. */
-  async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-    for (const end = Date.now() + 10_000; ; await sleep(100)) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (Date.now() > end) throw error;
-      }
-    }
-  }
+  const eventually = <T>(attempt: () => Promise<T>): Promise<T> =>
+    insist('peers at one height', 10_000, attempt);
 
   async function lastBatch(org: string): Promise<number> {
     const text = (await readState(world.ledger, org, [keyOf.log(org)])).get(keyOf.log(org));
