@@ -135,7 +135,8 @@ function isRunning({ child }: Launched): boolean {
   return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-function accepts(port: number): Promise<boolean> {
+/** Whether somebody listens at a port of 127.0.0.1. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));

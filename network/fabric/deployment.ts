@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { chaincodeCommand } from '../chaincode-server.ts';
+import { accepts, chaincodeCommand } from '../chaincode-server.ts';
 import { checkSameBuild, keepBuild, keptBuild, readBuild } from './build.ts';
 import { approve, commit, install, packagesOf, readDefinition } from './lifecycle.ts';
 import {
@@ -89,6 +89,8 @@ export class Deployment {
     await Promise.all(
       members.map((member) => approve(deploying, member, definition, packages.get(member.layout.mspId)!)),
     );
+    // From that moment on peers call the new processes only.
+    await Promise.all(members.map((member) => listens(member, place)));
     await commit(deploying, definition);
     this.log(
       `all members have agreed upon build ${build.hash.slice(0, 12)}, definition ${definition.sequence}`,
@@ -168,4 +170,10 @@ export class Deployment {
     }
     writeLayout(this.place.places, { ...layout, builds: layout.builds.filter((one) => one.hash === hash) });
   }
+}
+
+function listens({ layout: { mspId } }: Member, { ports }: BuildLayout): Promise<void> {
+  return insist(`the contract of ${mspId} runs`, CATCH_UP_MS, async () => {
+    if (!(await accepts(ports[mspId]!))) throw new Error('nobody listens at its port');
+  });
 }

@@ -131,14 +131,13 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
   it('replaces the contract while it answers', async () => {
     const over = new AbortController();
     const seen = new Set<string>();
-    const failures: unknown[] = [];
     let writes = 0;
+    let longest = 0;
     const readers = (async () => {
       while (!over.signal.aborted) {
-        await answer().then(
-          (text) => seen.add(text),
-          (error: unknown) => failures.push(error),
-        );
+        const asked = Date.now();
+        seen.add(await eventually(answer, isUnanswered));
+        longest = Math.max(longest, Date.now() - asked);
         await sleep(20);
       }
     })();
@@ -156,7 +155,8 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
     await sleep(500);
     over.abort();
     await Promise.all([readers, writers]);
-    expect(failures).to.deep.equal([]);
+    process.stdout.write(`    longest time without an answer ${longest} ms\n`);
+    expect(longest).to.be.lessThan(5000);
     expect([...seen]).to.deep.equal(['one', 'two']);
     expect([sequence, await answer()]).to.deep.equal([2, 'two']);
     expect(writes).to.be.greaterThan(5);
@@ -287,6 +287,15 @@ describe(`${REAL_FABRIC}: a network of five members that orders by Raft`, functi
 /** Endorsers stood at different heights, or what they read has changed since. */
 function isOvertaken(error: unknown): boolean {
   if (error instanceof CommitError) return error.code === StatusCode.MVCC_READ_CONFLICT;
+  return error instanceof GatewayError && error.code === ABORTED;
+}
+
+/**
+ * The peer itself, not the contract, gave no answer. While it commits a block with a definition it knows the new one already
+ * and still holds the state of the old: callers are to ask again (Fabric's core/chaincode/lifecycle/cache.go,
+ * StateCommitDone). A slow disk makes that moment a long one.
+ */
+function isUnanswered(error: unknown): boolean {
   return error instanceof GatewayError && error.code === ABORTED;
 }
 
