@@ -11,7 +11,7 @@ import {
   type Report,
   type Trust,
 } from '@yaoji/chaincode/core';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { CHECK, OUTCOME } from '@yaoji/web/words/page';
 
 /** A file or an argument that is not what it should be. */
@@ -40,7 +40,7 @@ export async function verifyFiles(
   const report = await verify(bundle, {
     trust,
     now: Date.now(),
-    suite: nodeSuite,
+    suite: verifierSuite,
     ...(token === undefined ? {} : { token }),
   });
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : printReport(report, trust, token));

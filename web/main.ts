@@ -1,4 +1,4 @@
-import { parseToken, toHex, verify, type Outcome, type Suite } from '@yaoji/chaincode/core';
+import { parseToken, toHex, verify, type Outcome, type VerifierSuite } from '@yaoji/chaincode/core';
 import { config } from 'zod/mini';
 import { storyOf } from './bundle-story.ts';
 import { domOf } from './dom.ts';
@@ -41,7 +41,7 @@ async function check(): Promise<void> {
   }
 }
 
-async function loadSuite(): Promise<Suite> {
+async function loadSuite(): Promise<VerifierSuite> {
   try {
     return await browserSuite();
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { assertP256Key, toHex, type Suite } from '@yaoji/chaincode/core';
+import { keccak_256 as keccak256 } from '@noble/hashes/sha3.js';
+import { assertP256Key, toHex, type Suite, type VerifierSuite } from '@yaoji/chaincode/core';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
 const ES256 = { name: 'ECDSA', hash: 'SHA-256' };
@@ -8,13 +9,13 @@ const ES256 = { name: 'ECDSA', hash: 'SHA-256' };
 const owned = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
 
 /**
- * The browser's cryptography: a small synchronous SHA-256, and WebCrypto for signatures. Browsers keep WebCrypto from pages
+ * The browser's cryptography: small synchronous hashes, and WebCrypto for signatures. Browsers keep WebCrypto from pages
  * that came over plain http from another machine: there the curve's arithmetic is loaded first, and rejects where it cannot
  * be, as that is no statement about any signature.
  */
-export async function browserSuite(): Promise<Suite> {
+export async function browserSuite(): Promise<VerifierSuite> {
   const { subtle } = globalThis.crypto as { subtle?: SubtleCrypto };
-  return { sha256, verify: subtle ? webCryptoVerify(subtle) : await loadedVerify() };
+  return { sha256, keccak256, verify: subtle ? webCryptoVerify(subtle) : await loadedVerify() };
 }
 
 function webCryptoVerify(subtle: SubtleCrypto): Suite['verify'] {

@@ -1,16 +1,21 @@
 import * as z from 'zod/mini';
 import { fromBase64url, fromUtf8 } from './bytes.ts';
 import { parseCanonical } from './canonical.ts';
+import { address, chainId } from './chain/fields.ts';
 import { checked, parseDisclosure, type Disclosure } from './entry.ts';
 import { TraceError } from './error.ts';
 import { readView, type View } from './fabric/view.ts';
 import { toRecord, type Record } from './record.ts';
-import { hash, key, list, text } from './rules/fields.ts';
+import { hash, int, key, list, text } from './rules/fields.ts';
 
 /** The name of this format: it stands in every bundle, and what it names never changes. */
 export const BUNDLE_TYPE = 'application/vnd.yaoji.bundle.v1+json';
 
-const viewBytes = z.string().check(z.regex(/^[A-Za-z0-9_-]+$/), z.maxLength(1_400_000));
+const bytes = (max: number) =>
+  z.string().check(z.regex(/^[A-Za-z0-9_-]+$/), z.maxLength(Math.ceil((max * 4) / 3)));
+const viewBytes = bytes(1_050_000);
+/** Far above any header, and any trie node that holds the receipt of an anchor. */
+const chainBytes = bytes(65_536);
 const schema = z.strictObject({
   mediaType: z.literal(BUNDLE_TYPE),
   package: key,
@@ -24,11 +29,27 @@ const schema = z.strictObject({
     64,
   ),
   views: z.strictObject({ heads: viewBytes, logs: viewBytes }),
+  anchor: z.optional(
+    z.strictObject({
+      view: viewBytes,
+      trails: list(
+        z.strictObject({ records: int(0, Number.MAX_SAFE_INTEGER), inclusion: list(hash, 0, 53) }),
+        1,
+        64,
+      ),
+      chain: chainId,
+      contract: address,
+      seq: int(1, Number.MAX_SAFE_INTEGER),
+      header: chainBytes,
+      receipt: z.strictObject({ index: int(0, 0xffff_ffff), proof: list(chainBytes, 1, 16) }),
+    }),
+  ),
 });
 
 /**
  * Everything needed to verify a package without asking anybody: the trails that its reader may see, what of their fields
- * the reader may see, a view of their heads, and a view of the logs, taken after it, that each trail's last record is in.
+ * the reader may see, a view of their heads, and a view of the logs, taken after it, that each trail's last record is in;
+ * and once their checkpoints are on the chain, the evidence of that.
  */
 export type Bundle = z.infer<typeof schema>;
 
@@ -44,6 +65,26 @@ export interface ReadBundle {
   trails: ReadTrail[];
   heads: ReadState;
   logs: ReadState;
+  anchor?: ReadAnchor;
+}
+/** The evidence that a view of all logs was public on a chain, and how far it reaches into each trail. */
+export interface ReadAnchor {
+  /** the older view of all logs whose checkpoints were anchored */
+  view: ReadState;
+  /**
+   * in the order of the bundle's trails: how many of the trail's first records the anchored logs hold, and the proof of the
+   * last of these in its organisation's anchored log
+   */
+  trails: { records: number; inclusion: Uint8Array[] }[];
+  /** CAIP-2 */
+  chain: string;
+  contract: string;
+  /** the anchor's number in the contract */
+  seq: number;
+  /** RLP of the header of the block that holds the anchor's transaction */
+  header: Uint8Array;
+  /** the transaction's index in the block, and the nodes of the block's receipt trie from its root to the receipt's leaf */
+  receipt: { index: number; proof: Uint8Array[] };
 }
 /** A view and the state it shows: undefined for a key that was asked for and does not exist. */
 export interface ReadState {
@@ -66,6 +107,26 @@ export function readBundle(value: unknown): ReadBundle {
     trails,
     heads: within('/views/heads', () => readStateView(bundle.views.heads)),
     logs: within('/views/logs', () => readStateView(bundle.views.logs)),
+    ...(bundle.anchor && {
+      anchor: within('/anchor', () => readAnchor(bundle.anchor!, trails.length)),
+    }),
+  };
+}
+
+function readAnchor(
+  { view, trails, header, receipt, ...rest }: NonNullable<Bundle['anchor']>,
+  count: number,
+): ReadAnchor {
+  if (trails.length !== count) throw malformed('the anchor is of other trails', '/trails');
+  return {
+    ...rest,
+    view: within('/view', () => readStateView(view)),
+    trails: trails.map(({ records, inclusion }) => ({ records, inclusion: inclusion.map(fromBase64url) })),
+    header: within('/header', () => fromBase64url(header)),
+    receipt: {
+      index: receipt.index,
+      proof: receipt.proof.map((node, i) => within(`/receipt/proof/${i}`, () => fromBase64url(node))),
+    },
   };
 }
 

@@ -11,6 +11,8 @@ export {
   utf8,
 } from './bytes.ts';
 export { BUNDLE_TYPE, readBundle, type Bundle, type ReadBundle } from './bundle.ts';
+export { anchorRoot, checkpointsOf } from './chain/anchor.ts';
+export type { KnownBlock } from './chain/fields.ts';
 export { canonical, parseCanonical, parseJson, type Json } from './canonical.ts';
 export { originOf, parseCheckpoint, printCheckpoint, type Checkpoint } from './checkpoint.ts';
 export {
@@ -98,7 +100,15 @@ export { CLOCK_SKEW, judge, TOO_OLD_AFTER, type Judgement, type Scene } from './
 export { DEFAULT_RULE_SET, RULE_SETS, ruleSetHash, type RuleSet } from './rules/rule-sets.ts';
 export type { Kind, State, SubjectKind } from './rules/state.ts';
 export { ROLES, RULES, type Reader, type Role, type Rule } from './rules/table.ts';
-export { ES256, type Suite } from './suite.ts';
+export { ES256, type Suite, type VerifierSuite } from './suite.ts';
 export { daysFromCivil, parseMinute, printMinute } from './time.ts';
 export { CHECKS, toTrust, type CheckId, type Trust } from './trust.ts';
-export { verify, type Asked, type Check, type Outcome, type Report } from './verify.ts';
+export {
+  verify,
+  type AnchorFacts,
+  type Asked,
+  type Check,
+  type Facts,
+  type Outcome,
+  type Report,
+} from './verify.ts';

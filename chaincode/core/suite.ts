@@ -12,5 +12,11 @@ export interface Suite {
   readonly verify: (key: Uint8Array, message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 }
 
+/** What `verify` is given besides: the chain's hash, which only the anchor needs. */
+export interface VerifierSuite extends Suite {
+  /** Keccak-256 as Ethereum uses it (the padding before FIPS 202): 32 bytes. */
+  readonly keccak256: (bytes: Uint8Array) => Uint8Array;
+}
+
 /** The name of the one suite there is: ECDSA P-256 over SHA-256 (FIPS 186-5), as JOSE calls it (RFC 7518 §3.4). */
 export const ES256 = 'ES256';

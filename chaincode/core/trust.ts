@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { address, block, chainId } from './chain/fields.ts';
 import { checked } from './entry.ts';
 import { bool, int, list, oneOf, text } from './rules/fields.ts';
 
@@ -30,6 +31,17 @@ const schema = z.strictObject({
   required: list(oneOf(...CHECKS), 1, CHECKS.length),
   /** whether one operator holds every key of this ledger: then nobody's signature vouches for anybody else */
   development: bool,
+  /** the chain and the contract on it that the logs' checkpoints are published to; absent: none is trusted */
+  anchor: z.optional(
+    z.strictObject({
+      chain: chainId,
+      contract: address,
+      /** whether one operator runs this chain: then being on it shows nothing to anybody else */
+      development: bool,
+      /** blocks of the chain that the reader knows to be its own */
+      blocks: list(block, 0, 64),
+    }),
+  ),
 });
 
 /** What a verifier believes before it sees a bundle; never taken from the bundle or from the server that sent it. */

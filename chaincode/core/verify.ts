@@ -1,5 +1,6 @@
-import { fromBase64url } from './bytes.ts';
+import { equal, fromBase64url } from './bytes.ts';
 import { canonical } from './canonical.ts';
+import type { KnownBlock } from './chain/fields.ts';
 import { readBundle, type ReadBundle, type ReadState, type ReadTrail } from './bundle.ts';
 import { disclosureDigest, verifyEntry } from './entry.ts';
 import { TraceError } from './error.ts';
@@ -10,7 +11,7 @@ import { verifyInclusion } from './merkle.ts';
 import { leafOf } from './record.ts';
 import { replay } from './replay.ts';
 import { RULES } from './rules/table.ts';
-import type { Suite } from './suite.ts';
+import type { Suite, VerifierSuite } from './suite.ts';
 import { CHECKS, type CheckId, type Trust } from './trust.ts';
 
 export type Outcome = 'passed' | 'failed' | 'not-checked';
@@ -24,6 +25,30 @@ export interface Report {
   /** every required check passed and none failed */
   ok: boolean;
   checks: Check[];
+  /** what the first sentence is made of; present when the bundle could be read. Says nothing of what its checks found. */
+  facts?: Facts;
+}
+export interface Facts {
+  /** when the view of the heads was taken, ms since the epoch */
+  taken: number;
+  /** how many trusted organisations signed every view; absent where that did not hold */
+  signed?: number;
+  /** how many organisations the reader trusts, and how many of them must have signed */
+  organisations: number;
+  threshold: number;
+  /** the anchor, when all evidence of it inside the bundle holds: whether its block is the chain's is another question */
+  anchor?: AnchorFacts;
+}
+export interface AnchorFacts {
+  chain: string;
+  contract: string;
+  seq: number;
+  /** the block's number, hash and time (ms since the epoch) */
+  block: number;
+  hash: string;
+  time: number;
+  /** how many shown records are not in the anchored logs */
+  later: number;
 }
 
 export interface Asked {
@@ -32,7 +57,11 @@ export interface Asked {
   token?: string;
   /** ms since the epoch */
   now: number;
-  suite: Suite;
+  /** blocks that the reader has from elsewhere, besides those of the trust file */
+  blocks?: readonly KnownBlock[];
+  /** the reader's own nonce, when it asked for the view of the heads itself: 24 bytes */
+  nonce?: Uint8Array;
+  suite: VerifierSuite;
 }
 
 /** A check that could not be made: never *passed*, and *failed* where it is required. */
@@ -42,7 +71,7 @@ class NotChecked extends Error {}
  * Checks a bundle against what the reader trusts. Never throws for anything the bundle says: a person with a box in hand
  * needs all answers, not the first failure. The order of the calls is the argument of the proof.
  */
-export async function verify(bundle: unknown, { trust, token, now, suite }: Asked): Promise<Report> {
+export async function verify(bundle: unknown, { trust, token, now, nonce, suite }: Asked): Promise<Report> {
   const required = new Set<CheckId>(trust.required);
   if (token !== undefined) required.add('box');
   const checks: Check[] = [];
@@ -59,19 +88,33 @@ export async function verify(bundle: unknown, { trust, token, now, suite }: Aske
     for (const id of CHECKS.slice(1)) await check(id, () => notChecked('the bundle cannot be read'));
     return reportOf(checks, required);
   }
-  const { trails, heads, logs } = read;
+  const { trails, heads, logs, anchor } = read;
   const box = read.package;
+  const facts: Facts = {
+    taken: heads.view.timestamp,
+    organisations: new Set(trust.organisations.map(({ mspId }) => mspId)).size,
+    threshold: trust.threshold,
+  };
   await check('box', () => checkBox(box, trails, heads, token, suite));
   await check('signatures', () => checkSignatures(trails, heads, suite));
   await check('trail', () => checkTrails(trails, heads, suite));
   await check('rules', () => checkRules(trails, heads));
   await check('disclosures', () => checkDisclosures(trails, suite));
   await check('inclusion', () => checkInclusion(trails, logs, suite));
-  await check('endorsement', () => checkEndorsement([heads, logs], trust, suite));
-  await check('fresh', () => checkFresh(heads, logs, trust, now));
+  await check('endorsement', async () => {
+    const views = {
+      '/views/heads': heads,
+      '/views/logs': logs,
+      ...(anchor && { '/anchor/view': anchor.view }),
+    };
+    facts.signed = await checkEndorsement(views, trust, suite);
+    const found = `${facts.signed} of ${facts.organisations} organisations signed`;
+    return trust.development ? notChecked(`${found}, but one operator holds every key`) : found;
+  });
+  await check('fresh', () => checkFresh(heads, logs, trust, now, nonce));
   await check('ordering', () => notChecked('the bundle carries no block'));
-  await check('anchor', () => notChecked('the checkpoints are not anchored'));
-  return reportOf(checks, required);
+  await check('anchor', () => notChecked('nothing is anchored yet'));
+  return { ...reportOf(checks, required), facts };
 }
 
 function reportOf(checks: Check[], required: ReadonlySet<CheckId>): Report {
@@ -259,12 +302,15 @@ function checkInclusion(trails: readonly ReadTrail[], logs: ReadState, suite: Su
   return `${trails.length} heads in their logs`;
 }
 
-/** Enough organisations' peers signed this very state. */
-async function checkEndorsement(states: readonly ReadState[], trust: Trust, suite: Suite): Promise<string> {
+/** Enough organisations' peers signed the very state of each view, by place: how many signed each. */
+async function checkEndorsement(
+  views: Readonly<{ [place: string]: ReadState }>,
+  trust: Trust,
+  suite: Suite,
+): Promise<number> {
   const organisations = new Map(trust.organisations.map(({ mspId, ca }) => [mspId, ca]));
   let fewest = organisations.size;
-  for (const [i, { view }] of states.entries()) {
-    const place = ['/views/heads', '/views/logs'][i]!;
+  for (const [place, { view }] of Object.entries(views)) {
     if (view.channel !== trust.channel || view.chaincode !== trust.chaincode)
       wrong(place, 'the view is of another channel or chaincode than the trusted one');
     const endorsers = await checkView(view, organisations, suite).catch((error: unknown) => {
@@ -280,20 +326,28 @@ async function checkEndorsement(states: readonly ReadState[], trust: Trust, suit
       );
     fewest = Math.min(fewest, endorsers.organisations.length);
   }
-  const found = `${fewest} of ${organisations.size} organisations signed`;
-  return trust.development ? notChecked(`${found}, but one operator holds every key`) : found;
+  return fewest;
 }
 
 /** Endorsers refuse a proposal whose time is off: so this is when the view was taken. */
 const FRESH_FOR = 10 * 60_000;
 const CLOCK_SKEW = 2 * 60_000;
 
-function checkFresh(heads: ReadState, logs: ReadState, trust: Trust, now: number): string {
+function checkFresh(
+  heads: ReadState,
+  logs: ReadState,
+  trust: Trust,
+  now: number,
+  nonce: Uint8Array | undefined,
+): string {
   const taken = heads.view.timestamp;
+  if (nonce && !equal(heads.view.nonce, nonce))
+    wrong('/views/heads', "the view was not taken with the reader's nonce");
   if (logs.view.timestamp < taken)
     wrong('/views/logs', 'the view of the logs is older than the view of the heads');
   if (logs.view.timestamp > now + CLOCK_SKEW) wrong('/views/logs', 'the view comes from the future');
   const age = Math.max(0, Math.round((now - taken) / 1000));
   if (now - taken > FRESH_FOR) notChecked(`the view is ${age} s old: later steps are not in it`);
-  return trust.development ? notChecked(`${age} s old, but one operator holds every key`) : `${age} s old`;
+  const found = nonce ? `${age} s old, with the reader's nonce` : `${age} s old`;
+  return trust.development ? notChecked(`${found}, but one operator holds every key`) : found;
 }

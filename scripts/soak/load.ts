@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { canonical, toBase64url, tokenFrom, verify, type Json, type Statement } from '@yaoji/chaincode/core';
 import type { Receipt } from '@yaoji/api/service';
 import { ApiError, fetchBundle, fetchTrust, OrganisationClient, SigningStation } from '../client.ts';
@@ -181,7 +182,7 @@ export class Teller {
     if (!bundle) return;
     this.#tally.bundles++;
     const trust = await this.#again('trust', () => fetchTrust(url));
-    const { ok, checks } = await verify(bundle, { trust, token, now: Date.now(), suite: nodeSuite });
+    const { ok, checks } = await verify(bundle, { trust, token, now: Date.now(), suite: verifierSuite });
     const failed = checks.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
     if (!ok) this.#tally.wrong.push(`the bundle of a box does not verify: ${failed.join(' ')}`);
   }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { CHECKS, toTrust, verify, type CheckId, type Report } from '@yaoji/chaincode/core';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 
 // One good bundle, and one thing wrong with it per file: test/vectors/bundle. A file says what it does (`op`, `path`), why
 // that matters, which check must fail and how that check's detail begins. The good bundle is never made anew: evidence
@@ -46,7 +46,7 @@ const good = (): Document => ({
   token: TOKEN,
 });
 const check = ({ bundle, trust, token }: Document): Promise<Report> =>
-  verify(bundle, { trust: toTrust(trust), token: token as string, now: NOW, suite: nodeSuite });
+  verify(bundle, { trust: toTrust(trust), token: token as string, now: NOW, suite: verifierSuite });
 
 type Holder = { [name: string]: Value };
 /** The object or list that a pointer leads into, and the last name. */

@@ -12,7 +12,7 @@ import {
   type Station,
   type Trust,
 } from '@yaoji/chaincode/core';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { bundleOf, endorsers, TAKEN, trustOf } from '../support/bundles.ts';
 import {
   before as upTo,
@@ -41,7 +41,7 @@ const report = async (bundle: unknown, { trust, now = NOW, ...rest }: Case = {})
   return verify(bundle, {
     trust: await trustOf(trust),
     now,
-    suite: nodeSuite,
+    suite: verifierSuite,
     ...(token === undefined ? {} : { token }),
   });
 };

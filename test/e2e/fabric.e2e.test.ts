@@ -6,7 +6,7 @@ import { register } from '@yaoji/api/ledger/register';
 import { proposeBatch, VALID } from '@yaoji/api/ledger/submit';
 import { readState } from '@yaoji/api/ledger/view';
 import { RegistrationRefused } from '@yaoji/api/service';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { at as keyOf, canonical, verify, type Log } from '@yaoji/chaincode/core';
 import { readStatus, type NodeStatus } from '@yaoji/network/fabric/status';
 import { insist } from '@yaoji/network/fabric/wait';
@@ -74,7 +74,7 @@ describe(`${REAL_FABRIC}: the service on it`, function () {
     const trust = await fetchTrust(world.access.url);
     expect(trust.development).to.equal(false);
     const bundle = await fetchBundle(world.access.url, tale.token);
-    const report = await verify(bundle, { trust, token: tale.token, now: Date.now(), suite: nodeSuite });
+    const report = await verify(bundle, { trust, token: tale.token, now: Date.now(), suite: verifierSuite });
     const outcomes = Object.fromEntries(report.checks.map(({ id, outcome }) => [id, outcome]));
     for (const name of [
       'form',

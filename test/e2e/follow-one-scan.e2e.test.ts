@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { readState } from '@yaoji/api/ledger/view';
 import type { Receipt } from '@yaoji/api/service';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import {
   append,
   at as keyOf,
@@ -54,7 +55,7 @@ describe('following one scan', function () {
       trust: toTrust(await fetchTrust(served.access.url)),
       token,
       now: Date.now(),
-      suite: nodeSuite,
+      suite: verifierSuite,
     });
   const ledgerValue = async <T>(org: string, key: string): Promise<T> =>
     JSON.parse((await readState(parts().pipeline().ledger, org, [key])).get(key)!) as T;

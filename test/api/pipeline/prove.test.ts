@@ -8,6 +8,7 @@ import { LedgerUnavailable } from '@yaoji/api/service';
 import { trustOf } from '@yaoji/api/services';
 import { readNodes } from '@yaoji/api/store/batches';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import {
   append,
   at as keyOf,
@@ -65,7 +66,7 @@ describe('proofs', function () {
       trust: trustOf(parts().profile),
       token: telling.token,
       now: Date.now(),
-      suite: nodeSuite,
+      suite: verifierSuite,
     });
 
   for (const org of ['HospitalMSP', CENTRE])

@@ -3,7 +3,7 @@ import type { Ledger } from '@yaoji/api/ledger/connect';
 import type { Pipeline } from '@yaoji/api/pipeline/context';
 import { prove, recentViews } from '@yaoji/api/pipeline/prove';
 import { trustOf } from '@yaoji/api/services';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { verify, type Bundle } from '@yaoji/chaincode/core';
 import { over, realParts, settled, Telling, withDevice } from '../../support/service.ts';
 
@@ -34,7 +34,7 @@ describe('a box whose QR is shared', function () {
   async function expectGood(bundle: Bundle | undefined, length: number): Promise<void> {
     const trust = trustOf(parts().profile);
     const { token } = telling;
-    const report = await verify(bundle!, { trust, token, now: Date.now(), suite: nodeSuite });
+    const report = await verify(bundle!, { trust, token, now: Date.now(), suite: verifierSuite });
     expect(report.ok).to.equal(true);
     expect(bundle!.trails.flatMap(({ records }) => records)).to.have.length(length);
   }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { toTrust, verify, type Report } from '@yaoji/chaincode/core';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { readNetworkBox } from '../../support/network-box.ts';
 
 // What a real network of four organisations signed, verified where there is none.
@@ -8,7 +8,7 @@ import { readNetworkBox } from '../../support/network-box.ts';
 describe('a bundle of a real Fabric network', () => {
   const { bundle, trust, token, taken } = readNetworkBox();
   const check = (changes: object = {}, at = taken): Promise<Report> =>
-    verify(bundle, { trust: toTrust({ ...trust, ...changes }), token, now: at, suite: nodeSuite });
+    verify(bundle, { trust: toTrust({ ...trust, ...changes }), token, now: at, suite: verifierSuite });
   const outcomes = ({ checks }: Report): Record<string, string> =>
     Object.fromEntries(checks.map(({ id, outcome }) => [id, outcome]));
 

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
+import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { verify, type Json } from '@yaoji/chaincode/core';
 import { fetchBundle, fetchTrust } from '@yaoji/scripts/client';
 import type { Access } from '@yaoji/scripts/instance';
@@ -53,7 +53,7 @@ describe(`${REAL_FABRIC}: npm run fabric`, function () {
     const token = readFileSync(join(data, 'first-box.txt'), 'utf8').trim();
     const bundle = (await fetchBundle(url, token)) as Json;
     const trust = await fetchTrust(url);
-    const asked = { token, now: Date.now(), suite: nodeSuite };
+    const asked = { token, now: Date.now(), suite: verifierSuite };
     const report = await verify(bundle, { ...asked, trust });
     const outcomes = Object.fromEntries(report.checks.map(({ id, outcome }) => [id, outcome]));
     expect(report.ok, JSON.stringify(report.checks)).to.equal(true);
