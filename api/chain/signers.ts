@@ -17,7 +17,15 @@ export interface Signer {
  * runs: KEY_FILE_OPEN unless only its owner can read it, KEY_FILE_BAD when there is no key in it.
  */
 export function fileSigner(path: string): Signer {
-  const wallet = async (): Promise<Wallet> => new Wallet(new SigningKey(await readKey(path)));
+  const wallet = async (): Promise<Wallet> => {
+    const key = await readKey(path);
+    try {
+      return new Wallet(new SigningKey(key));
+    } catch {
+      // Its error would quote the number.
+      throw new ChainTrouble('KEY_FILE_BAD', `${path} holds a number that is no key`);
+    }
+  };
   return {
     address: async () => (await wallet()).address.toLowerCase(),
     sign: async (transaction) => (await wallet()).signTransaction(transaction),
