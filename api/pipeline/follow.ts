@@ -107,7 +107,7 @@ async function nextOf(blocks: AsyncGenerator<FollowedBlock>): Promise<FollowedBl
 
 /** Stores what these blocks tell and the store does not know, and the cursor, in one transaction. */
 async function take(pipeline: Pipeline, blocks: readonly FollowedBlock[]): Promise<void> {
-  const { pool, ledger, log } = pipeline;
+  const { pool, ledger } = pipeline;
   const transactions = blocks.flatMap((block) => block.transactions);
   const attempts = await attemptsAmong(
     pool,
@@ -118,16 +118,15 @@ async function take(pipeline: Pipeline, blocks: readonly FollowedBlock[]): Promi
     return attempt?.settled === false ? [{ org: attempt.org, transaction: readBatch(envelope) }] : [];
   });
   const registered: [key: string, value: string][] = [];
+  const foreign: [org: string, txId: string][] = [];
   for (const { txId, envelope } of transactions) {
     if (attempts.has(txId)) continue;
     const writes = writesOf(envelope, ledger.profile.chaincode);
-    const foreign = writes.find(([key]) => key.startsWith(keyOf.log('')));
-    // Its organisation's next batch is STALE, and stops the log.
-    if (foreign) log({ level: 'error', what: 'a batch that is not ours', log: foreign[0], txId });
+    const [log] = writes.find(([key]) => key.startsWith(LOG)) ?? [];
+    if (log !== undefined) foreign.push([log.slice(LOG.length), txId]);
     else registered.push(...writes.filter(([key]) => /^(?:member|site|station|subject)~/.test(key)));
   }
 
-  const differing: [org: string, error: LogDiffers][] = [];
   const decided = await withTransaction(pool, async (tx) => {
     const entries: Entry[] = [];
     await lockNames(
@@ -136,21 +135,34 @@ async function take(pipeline: Pipeline, blocks: readonly FollowedBlock[]): Promi
     );
     await writeRegistered(tx, registered);
     const stopped = new Set((await stoppedLogs(tx)).map(({ org }) => org));
+    // With the cursor or not at all: these blocks do not come again.
+    const stopOnce = async (org: string, error: LogDiffers): Promise<void> => {
+      if (stopped.has(org)) return;
+      stopped.add(org);
+      await stop(pipeline, org, error, tx);
+    };
     for (const { org, transaction } of unsettled) {
       if (stopped.has(org)) continue;
       try {
         entries.push(...(await settleIn(tx, pipeline, org, transaction)));
       } catch (error) {
         if (!(error instanceof LogDiffers)) throw error;
-        stopped.add(org);
-        differing.push([org, error]);
+        await stopOnce(org, error);
       }
     }
+    for (const [org, txId] of foreign) await stopOnce(org, notOurs(txId));
     await moveCursor(tx, blocks.at(-1)!.number);
     failpoint('follow-before-commit');
     return entries;
   });
   failpoint('follow-after-commit');
   pipeline.decisions.announce(decided);
-  for (const [org, error] of differing) await stop(pipeline, org, error);
 }
+
+const LOG = keyOf.log('');
+
+const notOurs = (txId: string): LogDiffers =>
+  new LogDiffers(
+    `the ledger has a batch that the store does not know (transaction ${txId}): ` +
+      'the store is an older copy, or somebody else writes with this organisation’s identity',
+  );

@@ -182,8 +182,13 @@ export async function settleAttempt(
 }
 
 /** Stops a log and says why: nothing is written to it until a person has looked. */
-export async function stop({ pool, log }: Pipeline, org: string, { message }: LogDiffers): Promise<void> {
+export async function stop(
+  { pool, log }: Pipeline,
+  org: string,
+  { message }: LogDiffers,
+  db: Db = pool,
+): Promise<void> {
   failpoint('stop-before-save');
-  await stopLog(pool, org, message);
+  await stopLog(db, org, message);
   log({ level: 'error', what: 'log stopped', org, why: message });
 }

@@ -13,10 +13,8 @@ describe("the API's process", function () {
   let folder: string;
   let way: StoreProxy;
   let api: Supervised;
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'yaoji-api-'));
-    way = await StoreProxy.to(parts().databaseUrl);
-    api = supervise({
+  const start = (more: NodeJS.ProcessEnv = {}): Supervised =>
+    supervise({
       name: 'api',
       script: fileURLToPath(import.meta.resolve('@yaoji/api/main')),
       env: {
@@ -25,11 +23,16 @@ describe("the API's process", function () {
         LEDGER_PROFILE: parts().profilePath,
         STATION_KEYS: parts().stationKeys,
         PORT: '0',
+        ...more,
       },
       logFile: join(folder, 'api.log'),
       // Longer than it takes by itself.
       stopWithin: 30_000,
     });
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'yaoji-api-'));
+    way = await StoreProxy.to(parts().databaseUrl);
+    api = start();
     await api.ready;
   });
   afterEach(async () => {
@@ -41,6 +44,19 @@ describe("the API's process", function () {
   it('ends in order when it is told to', async () => {
     await api.stop();
     expect(await api.exited).to.deep.equal({ code: 0, signal: null });
+  });
+
+  it('does not start with fewer viewers than verifiers ask for, or more than there are, and names them', async () => {
+    const { endorsements, organisations } = parts().profile;
+    for (const viewers of [endorsements - 1, organisations.length + 1]) {
+      const refused = start({ VIEWERS: String(viewers) });
+      const error = await refused.ready.catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(Error);
+      expect((error as Error).message).to.contain(
+        `VIEWERS must be from ${endorsements}, which verifiers ask for, to ${organisations.length}: ${viewers}`,
+      );
+      expect(await refused.exited).to.deep.equal({ code: 1, signal: null });
+    }
   });
 
   it('ends by itself, and says so, when the store has become deaf and the order cannot be kept', async () => {

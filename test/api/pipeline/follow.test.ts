@@ -9,7 +9,7 @@ import { readState } from '@yaoji/api/ledger/view';
 import { batch } from '@yaoji/api/pipeline/batch';
 import type { Pipeline } from '@yaoji/api/pipeline/context';
 import { startFollower, type Follower } from '@yaoji/api/pipeline/follow';
-import { saveAttempt } from '@yaoji/api/store/batches';
+import { saveAttempt, stoppedLogs } from '@yaoji/api/store/batches';
 import { moveCursor, readCursor } from '@yaoji/api/store/cursor';
 import { readWorld, writeRegistered } from '@yaoji/api/store/world';
 import { at as keyOf, canonical, type Log } from '@yaoji/chaincode/core';
@@ -152,15 +152,48 @@ describe("the ledger's blocks are followed:", function () {
     expect(await mirrored(key)).to.equal(await onLedger('DecoctionMSP', key));
   });
 
-  it('a batch that is not ours changes nothing here, and is told', async () => {
-    const org = 'SilentCourierMSP';
-    const told: string[] = [];
-    follow({ log: ({ what }) => void told.push(what) });
-    const line = canonical(issued().item['entry']!);
-    const before = (JSON.parse((await onLedger(org, keyOf.log(org))) ?? '{"batch":0}') as Log).batch;
-    expect(await (await proposeBatch(ledger, org, before, [line]).endorse()).submit()).to.equal(VALID);
-    await until('it is told', () => told.includes('a batch that is not ours'));
-    expect(await mirrored(keyOf.log(org))).to.equal(undefined);
+  describe('a batch that the store does not know', () => {
+    /** Somebody writes a batch with this organisation's identity; the entry is another's, so all of it is refused. */
+    async function foreign(org: string): Promise<void> {
+      const line = canonical(issued().item['entry']!);
+      const after = (JSON.parse((await onLedger(org, keyOf.log(org))) ?? '{"batch":0}') as Log).batch;
+      expect(await (await proposeBatch(ledger, org, after, [line]).endorse()).submit()).to.equal(VALID);
+    }
+    const whyStopped = async (org: string): Promise<string | undefined> =>
+      (await stoppedLogs(parts().pool)).find((stopped) => stopped.org === org)?.why;
+
+    it('stops its log at once, says why, and changes nothing else', async () => {
+      const org = 'SilentCourierMSP';
+      const told: object[] = [];
+      follow({ log: (line) => void told.push(line) });
+      await foreign(org);
+      await until('the log is stopped', async () => (await whyStopped(org)) !== undefined);
+      const why = await whyStopped(org);
+      expect(why).to.match(
+        /^the ledger has a batch that the store does not know \(transaction [0-9a-f]{64}\): /,
+      );
+      expect(told).to.deep.include({ level: 'error', what: 'log stopped', org, why });
+      expect(await mirrored(keyOf.log(org))).to.equal(undefined);
+      const said = issued();
+      await submitted(said);
+      await becomesSettled(said);
+    });
+
+    it('is told at the start of a service whose store is an older copy, before anybody asks it to write', async () => {
+      const org = 'RegulatorMSP';
+      await foreign(org);
+      const served = await serveService(parts());
+      try {
+        const stopped = async (): Promise<{ org: string; why: string }[]> =>
+          ((await (await fetch(`${served.access.url}/readyz`)).json()) as { stopped: [] }).stopped;
+        await until('it is told', async () => (await stopped()).some((one) => one.org === org));
+        expect((await stopped()).find((one) => one.org === org)!.why).to.contain(
+          'the store is an older copy',
+        );
+      } finally {
+        await served.stop();
+      }
+    });
   });
 
   it('from another peer when the one it followed is gone, without a gap, and from the first again', async () => {
