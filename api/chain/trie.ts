@@ -32,7 +32,7 @@ function nodeOf(items: readonly Item[], depth: number, wanted: string, proof: st
   const shared = sharedPrefix(items, depth);
   if (shared > depth) return [hexPrefix(first.path.slice(depth, shared), false), below(items, shared)];
   // No key is the beginning of another (RLP), so a branch has no value.
-  const children = [...'0123456789abcdef'].map((nibble) => {
+  const children = '0123456789abcdef'.split('').map((nibble) => {
     const some = items.filter(({ path }) => path[depth] === nibble);
     return some.length ? below(some, depth + 1) : '0x';
   });

@@ -231,7 +231,7 @@ describe('the chain through a node that lies, or is slow, or is gone', function 
       {},
       [],
     ])
-      expect(await inspected('eth_chainId', { result }), String(result)).to.equal('NODE_GARBAGE');
+      expect(await inspected('eth_chainId', { result }), JSON.stringify(result)).to.equal('NODE_GARBAGE');
     expect(await inspected('eth_getCode', { result: `0x${'00'.repeat(70_000)}` })).to.equal('NODE_GARBAGE');
     expect(await found('eth_getBlockReceipts', { result: { length: 1 } })).to.equal('NODE_GARBAGE');
   });
