@@ -2,8 +2,9 @@ import * as z from 'zod/mini';
 import { fromBase64url, fromUtf8 } from './bytes.ts';
 import { parseCanonical } from './canonical.ts';
 import { address, chainId } from './chain/fields.ts';
+import { MAX_RLP } from './chain/rlp.ts';
 import { checked, parseDisclosure, type Disclosure } from './entry.ts';
-import { TraceError } from './error.ts';
+import { TraceError, within } from './error.ts';
 import { readView, type View } from './fabric/view.ts';
 import { toRecord, type Record } from './record.ts';
 import { hash, int, key, list, text } from './rules/fields.ts';
@@ -14,8 +15,7 @@ export const BUNDLE_TYPE = 'application/vnd.yaoji.bundle.v1+json';
 const bytes = (max: number) =>
   z.string().check(z.regex(/^[A-Za-z0-9_-]+$/), z.maxLength(Math.ceil((max * 4) / 3)));
 const viewBytes = bytes(1_050_000);
-/** Far above any header, and any trie node that holds the receipt of an anchor. */
-const chainBytes = bytes(65_536);
+const chainBytes = bytes(MAX_RLP);
 const schema = z.strictObject({
   mediaType: z.literal(BUNDLE_TYPE),
   package: key,
@@ -177,15 +177,6 @@ function readStateView(text64: string): ReadState {
   if (Object.keys(answer).some((item) => !values.has(item)))
     throw malformed('the view answers more than was asked');
   return { view, values };
-}
-
-function within<T>(place: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof TraceError)) throw error;
-    throw new TraceError(error.code, error.message, { place: place + error.place, cause: error.cause });
-  }
 }
 
 const malformed = (message: string, place = ''): TraceError =>

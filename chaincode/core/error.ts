@@ -15,6 +15,7 @@ export type TraceErrorCode =
   | 'SIGNATURE_MALFORMED'
   | 'PROTOBUF_MALFORMED'
   | 'DER_MALFORMED'
+  | 'RLP_MALFORMED'
   | 'CERTIFICATE_MALFORMED'
   | 'VIEW_MALFORMED'
   | 'BUNDLE_MALFORMED'
@@ -31,6 +32,16 @@ export class TraceError extends Error {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.place = options.place ?? '';
+  }
+}
+
+/** Runs what reads a part of something larger: a TraceError's place gets that part's before it. */
+export function within<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    throw new TraceError(error.code, error.message, { place: place + error.place, cause: error.cause });
   }
 }
 

@@ -11,7 +11,7 @@ export {
   utf8,
 } from './bytes.ts';
 export { BUNDLE_TYPE, readBundle, type Bundle, type ReadBundle } from './bundle.ts';
-export { anchorRoot, checkpointsOf } from './chain/anchor.ts';
+export { anchorRoot, checkpointsOf, type AnchorFacts } from './chain/anchor.ts';
 export type { KnownBlock } from './chain/fields.ts';
 export { canonical, parseCanonical, parseJson, type Json } from './canonical.ts';
 export { originOf, parseCheckpoint, printCheckpoint, type Checkpoint } from './checkpoint.ts';
@@ -103,12 +103,4 @@ export { ROLES, RULES, type Reader, type Role, type Rule } from './rules/table.t
 export { ES256, type Suite, type VerifierSuite } from './suite.ts';
 export { daysFromCivil, parseMinute, printMinute } from './time.ts';
 export { CHECKS, toTrust, type CheckId, type Trust } from './trust.ts';
-export {
-  verify,
-  type AnchorFacts,
-  type Asked,
-  type Check,
-  type Facts,
-  type Outcome,
-  type Report,
-} from './verify.ts';
+export { verify, type Asked, type Check, type Facts, type Outcome, type Report } from './verify.ts';

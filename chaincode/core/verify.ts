@@ -1,7 +1,8 @@
 import { equal, fromBase64url } from './bytes.ts';
 import { canonical } from './canonical.ts';
+import { checkAnchor, type AnchorFacts } from './chain/anchor.ts';
 import type { KnownBlock } from './chain/fields.ts';
-import { readBundle, type ReadBundle, type ReadState, type ReadTrail } from './bundle.ts';
+import { readBundle, type ReadAnchor, type ReadBundle, type ReadState, type ReadTrail } from './bundle.ts';
 import { disclosureDigest, verifyEntry } from './entry.ts';
 import { TraceError } from './error.ts';
 import { checkView } from './fabric/endorsement.ts';
@@ -12,6 +13,7 @@ import { leafOf } from './record.ts';
 import { replay } from './replay.ts';
 import { RULES } from './rules/table.ts';
 import type { Suite, VerifierSuite } from './suite.ts';
+import { printMinute } from './time.ts';
 import { CHECKS, type CheckId, type Trust } from './trust.ts';
 
 export type Outcome = 'passed' | 'failed' | 'not-checked';
@@ -39,17 +41,6 @@ export interface Facts {
   /** the anchor, when all evidence of it inside the bundle holds: whether its block is the chain's is another question */
   anchor?: AnchorFacts;
 }
-export interface AnchorFacts {
-  chain: string;
-  contract: string;
-  seq: number;
-  /** the block's number, hash and time (ms since the epoch) */
-  block: number;
-  hash: string;
-  time: number;
-  /** how many shown records are not in the anchored logs */
-  later: number;
-}
 
 export interface Asked {
   trust: Trust;
@@ -71,7 +62,10 @@ class NotChecked extends Error {}
  * Checks a bundle against what the reader trusts. Never throws for anything the bundle says: a person with a box in hand
  * needs all answers, not the first failure. The order of the calls is the argument of the proof.
  */
-export async function verify(bundle: unknown, { trust, token, now, nonce, suite }: Asked): Promise<Report> {
+export async function verify(
+  bundle: unknown,
+  { trust, token, now, blocks, nonce, suite }: Asked,
+): Promise<Report> {
   const required = new Set<CheckId>(trust.required);
   if (token !== undefined) required.add('box');
   const checks: Check[] = [];
@@ -113,7 +107,12 @@ export async function verify(bundle: unknown, { trust, token, now, nonce, suite 
   });
   await check('fresh', () => checkFresh(heads, logs, trust, now, nonce));
   await check('ordering', () => notChecked('the bundle carries no block'));
-  await check('anchor', () => notChecked('nothing is anchored yet'));
+  await check('anchor', () => {
+    if (!anchor) notChecked('nothing is anchored yet');
+    facts.anchor = checkAnchor(anchor, { trails, logs }, suite);
+    const known = [...(trust.anchor?.blocks ?? []), ...(blocks ?? [])];
+    return checkChain(facts.anchor, { anchor, trails, box, known }, trust);
+  });
   return { ...reportOf(checks, required), facts };
 }
 
@@ -350,4 +349,30 @@ function checkFresh(
   if (now - taken > FRESH_FOR) notChecked(`the view is ${age} s old: later steps are not in it`);
   const found = nonce ? `${age} s old, with the reader's nonce` : `${age} s old`;
   return trust.development ? notChecked(`${found}, but one operator holds every key`) : found;
+}
+
+/** The block that holds the anchor is one of the trusted chain, as far as the reader knows its blocks. */
+function checkChain(
+  { chain, contract, block, hash, time, later }: AnchorFacts,
+  shown: { anchor: ReadAnchor; trails: readonly ReadTrail[]; box: string; known: readonly KnownBlock[] },
+  { anchor: trusted }: Trust,
+): string {
+  const { anchor, trails, box } = shown;
+  if (!trusted) notChecked('the trust file names no chain');
+  if (chain !== trusted.chain) wrong('/anchor/chain', `${chain} is not the trusted ${trusted.chain}`);
+  if (contract !== trusted.contract)
+    wrong('/anchor/contract', `${contract} is not the trusted ${trusted.contract}`);
+  if (anchor.trails[trails.findIndex(({ subject }) => subject === box)]!.records === 0)
+    notChecked('no record of the box is anchored yet');
+  const known = shown.known.filter(({ number }) => number === block);
+  if (known.some((one) => one.hash.toLowerCase() !== hash))
+    wrong('/anchor/header', `a foreign header: the known block ${block} of ${chain} has another hash`);
+  if (!known.length) notChecked(`to be looked up: whether block ${block} of ${chain} has the hash ${hash}`);
+  const places = trails.flatMap(({ records: all }, t) => {
+    const { records: anchored } = anchor.trails[t]!;
+    return anchored < all.length ? [placeOf(t, anchored)] : [];
+  });
+  const rest = later ? `; ${later} records came after it: from ${places.join(', ')} on` : '';
+  const found = `public since ${printMinute(Math.floor(time / 60_000))} in block ${block} of ${chain}${rest}`;
+  return trusted.development ? notChecked(`${found}, but one operator runs this chain`) : found;
 }
