@@ -111,7 +111,7 @@ export async function verify(
     if (!anchor) notChecked('nothing is anchored yet');
     facts.anchor = checkAnchor(anchor, { trails, logs }, suite);
     const known = [...(trust.anchor?.blocks ?? []), ...(blocks ?? [])];
-    return checkChain(facts.anchor, { anchor, trails, box, known }, trust);
+    return checkChain(facts.anchor, { anchor, trails, box }, known, trust);
   });
   return { ...reportOf(checks, required), facts };
 }
@@ -354,17 +354,17 @@ function checkFresh(
 /** The block that holds the anchor is one of the trusted chain, as far as the reader knows its blocks. */
 function checkChain(
   { chain, contract, block, hash, time, later }: AnchorFacts,
-  shown: { anchor: ReadAnchor; trails: readonly ReadTrail[]; box: string; known: readonly KnownBlock[] },
+  { anchor, trails, box }: { anchor: ReadAnchor; trails: readonly ReadTrail[]; box: string },
+  blocks: readonly KnownBlock[],
   { anchor: trusted }: Trust,
 ): string {
-  const { anchor, trails, box } = shown;
   if (!trusted) notChecked('the trust file names no chain');
   if (chain !== trusted.chain) wrong('/anchor/chain', `${chain} is not the trusted ${trusted.chain}`);
   if (contract !== trusted.contract)
     wrong('/anchor/contract', `${contract} is not the trusted ${trusted.contract}`);
   if (anchor.trails[trails.findIndex(({ subject }) => subject === box)]!.records === 0)
     notChecked('no record of the box is anchored yet');
-  const known = shown.known.filter(({ number }) => number === block);
+  const known = blocks.filter(({ number }) => number === block);
   if (known.some((one) => one.hash.toLowerCase() !== hash))
     wrong('/anchor/header', `a foreign header: the known block ${block} of ${chain} has another hash`);
   if (!known.length) notChecked(`to be looked up: whether block ${block} of ${chain} has the hash ${hash}`);
