@@ -4,13 +4,15 @@ import {
   toBase64url,
   tokenCommitment,
   type Bundle,
+  type KnownBlock,
   type Reader,
   parseDisclosure,
   RULES,
   type Trust,
 } from '@yaoji/chaincode/core';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
-import { CHANNEL, KEYS, TOKEN, type TestLedger } from './consortium.ts';
+import { withAnchor, type ChainPlan } from './anchors.ts';
+import { CHANNEL, KEYS, MEMBERS, TOKEN, type TestLedger } from './consortium.ts';
 import { newEndorser, stateView, type Endorser } from './views.ts';
 
 export const CHAINCODE = 'trace';
@@ -56,6 +58,44 @@ export interface BundlePlan {
 
 // The certificates are new in every run, and a view must be taken while they are valid.
 export const TAKEN = Math.floor(Date.now() / 1000) * 1000 + 250;
+
+/** When and how the bundle's logs were anchored. */
+export interface AnchorPlan extends ChainPlan {
+  /** the ledger as it stood then: one that the bundle's ledger went on from */
+  readonly ledger: TestLedger;
+  /** when the anchored view was taken, in ms since the epoch */
+  readonly taken?: number;
+  readonly endorsers?: readonly Endorser[];
+  readonly channel?: string;
+  readonly chaincode?: string;
+  /** the organisations whose logs it shows */
+  readonly organisations?: readonly string[];
+}
+
+/** The view of all logs that is anchored. */
+export async function anchoredView(plan: AnchorPlan): Promise<string> {
+  const { ledger, organisations = Object.keys(MEMBERS) } = plan;
+  return toBase64url(
+    stateView(organisations.map(keyOf.log), ledger.values, ledger.versions, {
+      channel: plan.channel ?? CHANNEL,
+      chaincode: plan.chaincode ?? CHAINCODE,
+      timestamp: plan.taken ?? TAKEN - 20 * 60_000,
+      nonce: Buffer.alloc(24, 3),
+      endorsers: plan.endorsers ?? (await endorsers()),
+    }),
+  );
+}
+
+/** The bundle with the anchor of its ledger as it stood earlier, and the block that the anchor is in. */
+export async function anchored(
+  bundle: Bundle,
+  plan: AnchorPlan,
+): Promise<{ bundle: Bundle; block: KnownBlock }> {
+  return withAnchor(bundle, await anchoredView(plan), (org, index) => plan.ledger.inclusion(org, index), {
+    time: TAKEN - 19 * 60_000,
+    ...plan,
+  });
+}
 
 /** The bundle of the story's box, as the API would collect it. */
 export async function bundleOf(ledger: TestLedger, plan: BundlePlan = {}): Promise<Bundle> {
