@@ -89,7 +89,7 @@ describe('yaoji verify', function () {
     const { code, out } = await verifying('--json', '--token', telling.token);
     expect(code).to.equal(0);
     const report = JSON.parse(out) as Report;
-    expect(Object.keys(report)).to.deep.equal(['ok', 'checks']);
+    expect(Object.keys(report)).to.deep.equal(['ok', 'checks', 'facts']);
     expect(report.ok).to.equal(true);
     expect(report.checks.map(({ id }) => id)).to.deep.equal([...CHECKS]);
     for (const check of report.checks) {
