@@ -9,7 +9,7 @@ import {
   superviseApi,
   type Access,
   type Instance,
-  type InstanceOptions,
+  type LedgerKind,
 } from '@yaoji/scripts/instance';
 import { enrolStations, type Stations } from '@yaoji/scripts/soak/load';
 import type { Supervised } from '@yaoji/scripts/supervise';
@@ -36,16 +36,18 @@ const ORGANISATIONS = [
   'SecondDecoctionMSP:decoction',
   'CourierMSP:courier',
   'RegulatorMSP:regulator',
-  'OvertakenMSP:hospital',
 ].join(',');
 
-export async function startKillable(
-  databaseUrl: string,
-  { ledger: kind, organisations = ORGANISATIONS }: Pick<InstanceOptions, 'ledger' | 'organisations'> = {},
-): Promise<Killable> {
+export async function startKillable(databaseUrl: string, kind?: LedgerKind): Promise<Killable> {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-killed-'));
   const log = (): void => {};
-  const instance = await startInstance({ folder, databaseUrl, organisations, ledger: kind, log });
+  const instance = await startInstance({
+    folder,
+    databaseUrl,
+    organisations: ORGANISATIONS,
+    ledger: kind,
+    log,
+  });
   const { access, profile } = instance;
   const ledger = connectLedger(profile);
   const pool = openPool(databaseUrl, { max: 4, onError: () => {} });

@@ -22,13 +22,16 @@ import { placesIn } from '@yaoji/network/fabric/layout';
 import { isRunning, readProcesses } from '@yaoji/network/fabric/processes';
 import { caFiles } from '@yaoji/network/identities/files';
 import { readProfile, type NetworkProfile, type ProfileOrganisation } from '@yaoji/network/profile';
+import type { LedgerKind } from '@yaoji/scripts/instance';
 
 import { needsFabric, REAL_FABRIC } from './fabric.ts';
 
-/** A ledger with the probe contract on it. Which one it is, its users cannot tell. */
+/** A ledger with a contract on it. Which one it is, its users cannot tell. */
 export interface LedgerUnderTest {
   /** As of now: a restart may change the addresses in it. */
   profile(): NetworkProfile;
+  /** The profile's file. */
+  profilePath(): string;
   /** A certificate of one of the organisations, with a new key. */
   issue(mspId: string, subject: Subject): Promise<Person>;
   /** Ends all of it in good order and starts it again. */
@@ -52,28 +55,34 @@ export interface LedgerClient {
 
 const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** A kind of ledger that the suite is run against. */
+/** A kind of ledger that suites are run against. */
 export interface Provider {
   readonly name: string;
+  readonly kind: LedgerKind;
   /** Leaves the running suite out where this machine cannot run it. */
-  needed(test: Mocha.Context): Promise<void>;
-  /** Starts one, empty, with the probe contract on it. */
-  start(): Promise<LedgerUnderTest>;
+  readonly needed: (test: Mocha.Context) => Promise<void>;
+  /** Starts one, empty; with the probe contract on it and four organisations, if not said otherwise. */
+  readonly start: (options?: { chaincode?: string; organisations?: string }) => Promise<LedgerUnderTest>;
 }
 
-/** The ledgers that the suite is run against, each from the same files. */
+/** The ledgers that suites are run against, each from the same files. */
 export const PROVIDERS: readonly Provider[] = [
   {
     name: 'The local ledger',
+    kind: 'local',
     needed: () => Promise.resolve(),
-    start: () => startLedger((folder) => launch(LOCAL_LEDGER, folder)),
+    start: (options) => startLedger((folder) => launch(LOCAL_LEDGER, folder, ...optionsOf(options))),
   },
   {
     name: REAL_FABRIC,
+    kind: 'fabric',
     needed: needsFabric,
-    start: () => startLedger((folder) => launch(REAL_NETWORK, folder)),
+    start: (options) => startLedger((folder) => launch(REAL_NETWORK, folder, ...optionsOf(options))),
   },
 ];
+
+const optionsOf = (options: Parameters<Provider['start']>[0] = {}): string[] =>
+  Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
 
 const LOCAL_LEDGER = '@yaoji/network/local/main';
 const REAL_NETWORK = '@yaoji/network/fabric/main';
@@ -86,6 +95,7 @@ async function startLedger(launchIn: (folder: string) => Promise<LaunchedLedger>
   };
   return {
     profile: () => readProfile(running.profile),
+    profilePath: () => running.profile,
     issue: (mspId, subject) => issueLocally(folder, mspId, subject),
     async restart() {
       await end(running, 'SIGTERM');

@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Pool } from 'pg';
 import type { Config } from '@yaoji/api/config';
 import { createApp } from '@yaoji/api/http/app';
@@ -37,7 +36,7 @@ import type { Faults } from '@yaoji/network/local/faults';
 import { startLocalLedger } from '@yaoji/network/local/start';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { SigningStation } from '@yaoji/scripts/client';
-import type { Access, OrganisationAccess } from '@yaoji/scripts/instance';
+import { contractFolder, type Access, type OrganisationAccess } from '@yaoji/scripts/instance';
 import {
   latestDay,
   referenceStory,
@@ -72,8 +71,6 @@ export const randomKey = (): string => toBase64url(randomBytes(16));
 export interface Parts {
   readonly profilePath: string;
   readonly profile: NetworkProfile;
-  /** what the ledger is to do wrong */
-  readonly faults: Faults;
   /** the owner's connection string */
   readonly databaseUrl: string;
   readonly stationKeys: string;
@@ -102,13 +99,19 @@ class Impatient extends Decisions {
   }
 }
 
-let shared: Promise<Started> | undefined;
+/** Parts on a local ledger. */
+export interface LocalParts extends Parts {
+  /** what the ledger is to do wrong */
+  readonly faults: Faults;
+}
+
+let shared: Promise<Started<LocalParts>> | undefined;
 /** Parts of one's own, to be stopped by whoever started them. */
-export type Started = Parts & { stop(): Promise<void> };
+export type Started<P extends Parts = Parts> = P & { stop(): Promise<void> };
 
 /** The parts, for the tests of this suite; they are started by the first suite that asks. */
-export function realParts(): () => Parts {
-  let started: Started | undefined;
+export function realParts(): () => LocalParts {
+  let started: Started<LocalParts> | undefined;
   before(async function () {
     this.timeout(120_000);
     shared ??= startParts();
@@ -126,17 +129,30 @@ after(async () => {
   shared = undefined;
 });
 
-/** Starts another ledger and another database: for what others must not disturb. */
-export async function startParts(): Promise<Started> {
+/** Starts another local ledger and another database: for what others must not disturb. */
+export async function startParts(): Promise<Started<LocalParts>> {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-parts-'));
-  const [database, running] = await Promise.all([
-    freshDatabase(),
-    startLocalLedger({
-      folder: join(folder, 'ledger'),
-      chaincode: dirname(fileURLToPath(import.meta.resolve('@yaoji/chaincode/package.json'))),
-      organisations: parseOrganisations(ORGANISATIONS),
-    }),
-  ]);
+  const running = await startLocalLedger({
+    folder,
+    chaincode: contractFolder(),
+    organisations: parseOrganisations(ORGANISATIONS),
+  });
+  const parts = await startPartsOn(running);
+  return {
+    ...parts,
+    faults: running.faults,
+    async stop() {
+      await parts.stop();
+      await running.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts what else there is, and a database, on a ledger with the contract on it, which stays with whoever started it. */
+export async function startPartsOn(running: { readonly profile: string }): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), 'yaoji-parts-'));
+  const database = await freshDatabase();
   const profile = readProfile(running.profile);
   const ledger = connectLedger(profile);
   const stationKeys = join(folder, 'station-keys');
@@ -159,7 +175,6 @@ export async function startParts(): Promise<Started> {
   return {
     profilePath: running.profile,
     profile,
-    faults: running.faults,
     databaseUrl: database.url,
     stationKeys,
     pool,
@@ -170,7 +185,6 @@ export async function startParts(): Promise<Started> {
     async stop() {
       ledger.close();
       await Promise.all([pool.end(), owner.end()]);
-      await running.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -214,14 +228,18 @@ async function enrolAll(pipeline: Pipeline, profile: NetworkProfile): Promise<Re
     { name: 'second-reception', org: 'SecondDecoctionMSP', roles: ['RECEPTION'], hosted: false },
     { name: 'hosted-room', org: 'DecoctionMSP', roles: ['DECOCTION'], hosted: true },
     { name: 'hosted-phone', org: 'CourierMSP', roles: ['COURIER'], hosted: true },
+    // Of organisations that are not everywhere.
     { name: 'overtaken-connector', org: 'OvertakenMSP', roles: ['PRESCRIBER'], hosted: false },
     { name: 'tampered-connector', org: 'TamperedMSP', roles: ['PRESCRIBER'], hosted: false },
   ];
+  const here = new Set(profile.organisations.map(({ mspId }) => mspId));
   const stations = await Promise.all(
-    wanted.map(async ({ name, org, roles, hosted }) => {
-      const station = await enrol(pipeline, principalOf(profile, org, 'registrar'), name, roles, hosted);
-      return [name, station] as const;
-    }),
+    wanted
+      .filter(({ org }) => here.has(org))
+      .map(async ({ name, org, roles, hosted }) => {
+        const station = await enrol(pipeline, principalOf(profile, org, 'registrar'), name, roles, hosted);
+        return [name, station] as const;
+      }),
   );
   return Object.fromEntries(stations);
 }
