@@ -14,6 +14,7 @@ import {
 } from '@yaoji/network/fabric/processes';
 import { readStatus } from '@yaoji/network/fabric/status';
 import { endLeftovers, SUPERVISOR } from '@yaoji/network/fabric/supervisor';
+import { toChainKind } from './chain-settings.ts';
 import { hostsCommand } from './fabric-hosts.ts';
 import { contractFolder, ledgerFolder } from './instance.ts';
 import { say } from './play-aloud.ts';
@@ -41,6 +42,11 @@ interface Data {
 command('up', 'bring everything up; on a running one, replace the contract if it was compiled anew')
   .option('--organisations <list>', 'the members of a new network, NAME:KIND,…')
   .option('--ordering <how>', 'how a new network orders: bft (default) or raft')
+  .option(
+    '--chain <which>',
+    'where it anchors: development (or what CHAIN_RPC names), or none',
+    'development',
+  )
   .action(up);
 command('status', 'the nodes, their processes and their heights').action(status);
 command('down', 'stop everything; the data stay').action(down);
@@ -51,15 +57,21 @@ command('add', 'take another member into a running network: its peer and its con
 command('logs', "the end of a node's log").argument('[node]').action(logs);
 program.addCommand(hostsCommand());
 
-async function up(options: Data & { organisations?: string; ordering?: string }): Promise<void> {
-  const { data, organisations, ordering } = options;
+interface Up extends Data {
+  organisations?: string;
+  ordering?: string;
+  chain: string;
+}
+
+async function up({ data, organisations, ordering, ...options }: Up): Promise<void> {
+  const chain = toChainKind(options.chain);
   const folder = resolve(data);
   if (runningIn(folder)) return replaceContract(folder);
   // Before PostgreSQL is started for nothing.
   await findBinaries();
   recordProcess(runFolder(folder), INSTANCE, process.pid);
   try {
-    await runInstance({ folder, ledger: 'fabric', organisations, ordering });
+    await runInstance({ folder, ledger: 'fabric', organisations, ordering, chain });
   } finally {
     forgetProcess(runFolder(folder), INSTANCE);
   }

@@ -8,6 +8,7 @@ import { createApiKey } from '@yaoji/api/store/api-keys';
 import { openPool } from '@yaoji/api/store/pool';
 import { DEFAULT_RULE_SET, type Kind } from '@yaoji/chaincode/core';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
+import { chainSettings, withoutChain, type ChainKind } from './chain-settings.ts';
 import { startPostgres } from './postgres.ts';
 import { stopAll, supervise, type Supervised } from './supervise.ts';
 
@@ -26,6 +27,8 @@ export interface OrganisationAccess {
 export interface Access {
   url: string;
   organisations: OrganisationAccess[];
+  /** the chain's node that the instance anchors with; none: nothing is anchored */
+  chainRpc?: string | undefined;
 }
 
 /** What an instance can stand on. */
@@ -53,6 +56,8 @@ export interface InstanceOptions {
   ledger?: LedgerKind | undefined;
   /** how a new Fabric network orders: bft, if not said, or raft */
   ordering?: string | undefined;
+  /** none if not said */
+  chain?: ChainKind | undefined;
   log: (line: string) => void;
 }
 export interface Instance {
@@ -60,6 +65,8 @@ export interface Instance {
   /** the owner's connection string */
   databaseUrl: string;
   profile: NetworkProfile;
+  /** what the API is told about the chain */
+  chainEnv: NodeJS.ProcessEnv;
   /** the processes, by name: to be killed by tests */
   ledger: Supervised;
   api: Supervised;
@@ -137,7 +144,7 @@ export const superviseApi = (
     name: 'api',
     script: at('@yaoji/api/main'),
     env: {
-      ...process.env,
+      ...withoutChain(process.env),
       DATABASE_URL: databaseUrl,
       LEDGER_PROFILE: join(ledgerFolder(folder), 'network.json'),
       STATION_KEYS: join(folder, 'station-keys'),
@@ -187,15 +194,22 @@ async function start(
   await found(profile);
   writePrivate(join(folder, STORE_FILE), { databaseUrl } satisfies StoreAccess);
 
-  const api = superviseApi(folder, databaseUrl, options);
+  const { chain, env: chainEnv } = await chainSettings(options.chain ?? 'none', folder, log);
+  // It is started again when it ends; until then anchoring waits, and nothing else.
+  if (chain) started.push(chain);
+  const api = superviseApi(folder, databaseUrl, { ...options, env: chainEnv });
   started.push(api);
   ended.push(api.exited.then(() => 'the API'));
   const { url } = (await api.ready) as { url: string };
-  const access = await accessOf(join(folder, 'access.json'), databaseUrl, profile, url);
+  const file = join(folder, 'access.json');
+  const organisations = await organisationsOf(file, databaseUrl, profile);
+  const access: Access = { url, organisations, chainRpc: chainEnv['CHAIN_RPC'] };
+  writePrivate(file, access);
   return {
     access,
     databaseUrl,
     profile,
+    chainEnv,
     ledger,
     api,
     ended: Promise.race(ended),
@@ -243,12 +257,11 @@ async function unless(code: string, registration: Promise<void>): Promise<boolea
 }
 
 /** The organisations' API keys: made once for each in a folder, since only their hashes are stored. */
-async function accessOf(
+async function organisationsOf(
   file: string,
   databaseUrl: string,
   profile: NetworkProfile,
-  url: string,
-): Promise<Access> {
+): Promise<OrganisationAccess[]> {
   const organisations: OrganisationAccess[] = existsSync(file)
     ? (JSON.parse(readFileSync(file, 'utf8')) as Access).organisations
     : [];
@@ -261,15 +274,10 @@ async function accessOf(
       const { key: registrar } = await createApiKey(pool, { org, site, role: 'registrar' });
       organisations.push({ org, kind, site, recorder, registrar });
     }
-    return writeAccess(file, { url, organisations });
+    return organisations;
   } finally {
     await pool.end();
   }
-}
-
-function writeAccess(file: string, access: Access): Access {
-  writePrivate(file, access);
-  return access;
 }
 
 function writePrivate(file: string, content: object): void {

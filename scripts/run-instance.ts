@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeChain, type ChainKind } from './chain-settings.ts';
 import { startInstance, type LedgerKind } from './instance.ts';
 import { playAloud, say } from './play-aloud.ts';
 
@@ -9,6 +10,7 @@ export interface RunOptions {
   readonly ledger: LedgerKind;
   readonly organisations?: string | undefined;
   readonly ordering?: string | undefined;
+  readonly chain: ChainKind;
 }
 
 /** Starts everything, plays the reference prescription the first time, says where to look, and runs until Ctrl-C. */
@@ -18,7 +20,9 @@ export async function runInstance({ folder, ...options }: RunOptions): Promise<v
     process.once('SIGTERM', () => done(undefined));
   });
   const ledger = options.ledger === 'fabric' ? 'a Hyperledger Fabric network' : 'the local ledger';
-  say(`药迹 Yaoji: starting PostgreSQL, ${ledger}, the API and the pages …`);
+  say(
+    `药迹 Yaoji: starting PostgreSQL, ${ledger}${options.chain === 'none' ? '' : ', a chain'}, the API and the pages …`,
+  );
   const instance = await startInstance({
     ...options,
     folder,
@@ -40,6 +44,7 @@ The box of the reference prescription   ${url}/p/${token}
 Its QR label                            ${url}/v1/packages/${token}/label.svg
 The API's documentation                 ${url}/docs
 API keys of the organisations           ${join(folder, 'access.json')}
+The chain                               ${describeChain(instance.chainEnv)}
 Stop with Ctrl-C; the data stay in      ${folder}
 `);
     const ended = await Promise.race([asked, instance.ended]);
