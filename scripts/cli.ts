@@ -46,4 +46,17 @@ program
     process.exitCode = await auditStore(options);
   });
 
+program
+  .command('deploy-anchor')
+  .description(
+    "deploy the anchor's contract on a chain of yours and print the API's settings; exit 0: done, 1: not, and why",
+  )
+  .requiredOption('--rpc <url>', 'a node of the chain')
+  .option('--key <file>', "the operator's key in hex, in a file that only its owner can read")
+  .option('--signer <url>', 'or a JSON-RPC signer with one account, such as Web3Signer or Clef')
+  .action(async (options: { rpc: string; key?: string; signer?: string }) => {
+    const { deployContract } = await import('./deploy-anchor.ts');
+    process.exitCode = await deployContract(options);
+  });
+
 await program.parseAsync();
