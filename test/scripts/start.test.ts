@@ -170,7 +170,7 @@ describe('npm start', function () {
   it('ends everything that it started on Ctrl-C, and nothing else', async () => {
     const family = familyOf(running.child.pid!);
     const commands = family.map(commandOf).join('\n');
-    for (const part of ['postgres', 'fabric-shim', 'local/main', 'api/dist/main'])
+    for (const part of ['postgres', 'fabric-shim', 'local/main', 'anvil', 'api/dist/main'])
       expect(commands).to.contain(part);
     running.child.kill('SIGINT');
     const [code] = (await running.ended) as [number];
