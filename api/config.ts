@@ -26,7 +26,28 @@ export interface Config {
   mostPending: number;
   /** how many organisations must sign a view; not said: as many as endorse a transaction */
   viewers?: number;
+  /** where the logs' checkpoints are published; not said: nowhere */
+  chain?: ChainConfig;
 }
+
+/** The chain, the contract on it, and who signs. */
+export interface ChainConfig {
+  /** URL of a node's JSON-RPC; it may hold a key, so it is never quoted */
+  rpc: string;
+  /** the chain's id (EIP-155) */
+  id: number;
+  /** the contract's address, 0x and lower hex */
+  contract: string;
+  /** path of the file with the operator's key, or the URL of a signer that holds it */
+  key: { file: string } | { signer: string };
+  /** ms from one anchor to the next */
+  every: number;
+  /** after how many further blocks a block is final; not said: what the node calls `finalized` */
+  confirmations?: number;
+}
+
+/** The id of development chains: one operator runs them. */
+export const DEVELOPMENT_CHAIN = 31_337;
 
 /** Reads the environment once. Throws one sentence that names every setting that is missing or unusable. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
@@ -60,9 +81,56 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     problems.push(`MOST_PENDING is not a number of events: ${env['MOST_PENDING']}`);
   if (config.viewers !== undefined && (!Number.isSafeInteger(config.viewers) || config.viewers < 1))
     problems.push(`VIEWERS is not a number of organisations: ${env['VIEWERS']}`);
+  const chain = readChain(env, config.production, problems);
+  if (chain) config.chain = chain;
   if (problems.length) throw new Error(problems.join('; '));
   return config;
 }
+
+const CHAIN = {
+  CHAIN_RPC: "the URL of a node's JSON-RPC",
+  CHAIN_ID: "the chain's id, decimal",
+  CHAIN_CONTRACT: "the contract's address, 0x and 40 hex digits",
+};
+const URL_FORM = /^https?:\/\/\S+$/;
+
+/** undefined: no chain is wanted, or `problems` says what is missing or unusable. */
+function readChain(env: NodeJS.ProcessEnv, production: boolean, problems: string[]): ChainConfig | undefined {
+  const names = [...Object.keys(CHAIN), 'CHAIN_KEY', 'CHAIN_SIGNER'];
+  if (!names.some((name) => env[name])) return undefined;
+  const before = problems.length;
+  for (const [name, what] of Object.entries(CHAIN))
+    if (!env[name]) problems.push(`${name} is missing: ${what}`);
+  const { CHAIN_RPC: rpc = '', CHAIN_KEY: file, CHAIN_SIGNER: signer } = env;
+  const contract = env['CHAIN_CONTRACT']?.toLowerCase() ?? '';
+  const id = Number(env['CHAIN_ID']);
+  const seconds = Number(env['ANCHOR_EVERY'] || 300);
+  const confirmations = env['CHAIN_CONFIRMATIONS'] ? Number(env['CHAIN_CONFIRMATIONS']) : undefined;
+  if (!file && !signer)
+    problems.push("CHAIN_KEY is missing: the path of a file with the operator's key, or CHAIN_SIGNER");
+  if (file && signer) problems.push('CHAIN_KEY and CHAIN_SIGNER are both set: one holds the key');
+  if (rpc && !URL_FORM.test(rpc)) problems.push('CHAIN_RPC is not an http(s) URL');
+  if (signer && !URL_FORM.test(signer)) problems.push('CHAIN_SIGNER is not an http(s) URL');
+  if (env['CHAIN_ID'] && !isCount(id, 1)) problems.push(`CHAIN_ID is not a chain's id: ${env['CHAIN_ID']}`);
+  if (contract && !/^0x[0-9a-f]{40}$/.test(contract))
+    problems.push(`CHAIN_CONTRACT is not an address: ${contract}`);
+  if (!isCount(seconds, 1)) problems.push(`ANCHOR_EVERY is not a number of seconds: ${env['ANCHOR_EVERY']}`);
+  if (confirmations !== undefined && !isCount(confirmations, 0))
+    problems.push(`CHAIN_CONFIRMATIONS is not a number of blocks: ${env['CHAIN_CONFIRMATIONS']}`);
+  if (production && id === DEVELOPMENT_CHAIN)
+    problems.push(`CHAIN_ID ${id} is a development chain, which one operator runs: production refuses it`);
+  if (problems.length > before) return undefined;
+  return {
+    rpc,
+    id,
+    contract,
+    key: signer ? { signer } : { file: file! },
+    every: seconds * 1000,
+    ...(confirmations === undefined ? {} : { confirmations }),
+  };
+}
+
+const isCount = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
 
 /** Whether it is an IP address, or one with the length of its network. */
 function isNetwork(text: string): boolean {

@@ -41,7 +41,21 @@ export const FAILPOINTS = {
   'stop-before-save': "the ledger's answer is found to differ, and the log is not stopped yet",
 } as const;
 
-export type Failpoint = keyof typeof FAILPOINTS;
+/** The same for what is published on the chain, which a service without a chain never comes to. */
+export const ANCHOR_FAILPOINTS = {
+  'anchor-viewed': 'a view of the logs is taken, and not kept',
+  'anchor-before-commit': 'the view is written as an anchor, and not committed',
+  'anchor-after-commit': 'the anchor is kept, and nobody was told its number',
+  'anchor-signed': "the anchor's transaction is signed, and not stored",
+  'anchor-attempt-saved': "the anchor's transaction is stored, and not sent",
+  'anchor-sent': "the anchor's transaction is sent, and the answer is not read",
+  'anchor-found': 'the anchor is found in a block, and the evidence is not stored',
+  'anchor-included': 'the evidence of the block is stored, and nothing was told',
+  'anchor-lost': 'it is stored that the chain has lost the block, and nothing is sent anew',
+  'anchor-finished': 'it is stored that the block is final',
+} as const;
+
+export type Failpoint = keyof typeof FAILPOINTS | keyof typeof ANCHOR_FAILPOINTS;
 
 /**
  * What a process is to do at its failpoints: with YAOJI_FAILPOINT=name it kills itself at the first hit of that one, with
@@ -57,7 +71,8 @@ export function failpointsOf(
     throw new Error('YAOJI_FAILPOINT is set: production does not kill itself on purpose');
   const [, armed = '', hits = '1', asleep] =
     /^([a-z-]+)(?:@([1-9][0-9]{0,5}))?(:asleep)?$/.exec(YAOJI_FAILPOINT) ?? [];
-  if (!Object.hasOwn(FAILPOINTS, armed)) throw new Error(`YAOJI_FAILPOINT: there is no ${YAOJI_FAILPOINT}`);
+  if (!Object.hasOwn({ ...FAILPOINTS, ...ANCHOR_FAILPOINTS }, armed))
+    throw new Error(`YAOJI_FAILPOINT: there is no ${YAOJI_FAILPOINT}`);
   let left = asleep ? Infinity : Number(hits);
   if (asleep) process.once('SIGUSR2', () => (left = Number(hits)));
   return (name) => {

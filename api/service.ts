@@ -1,5 +1,6 @@
 import type { SchemaFault } from './schema-faults.ts';
 import type { PackagePage } from '@yaoji/web/page';
+import type { AnchorState } from './store/anchors.ts';
 import type { Bundle, Json, Kind, Mark, Reader, Refusal, Role, Trust } from '@yaoji/chaincode/core';
 
 // What the HTTP side asks of the rest: every verb it may call, and what it gets back.
@@ -78,6 +79,31 @@ export class StoreUnavailable extends Error {}
 /** So many events have no verdict that no more are taken for now. Nothing was stored. */
 export class QueueFull extends Error {}
 
+/** What came of the demand for an anchor. */
+export interface AnchorAnswer {
+  /** the anchor that holds, or comes closest to holding, what was recorded when it was demanded */
+  seq?: number;
+  state?: AnchorState['state'];
+  /**
+   * why there is no new one: NOTHING_NEW since the last · OLDER_PENDING, to be waited for · TOO_SOON after the last · LATER, as
+   * another process is at it · or what delays anchoring
+   */
+  reason?: string;
+}
+/** Where the logs' checkpoints are published, and what delays it. */
+export interface AnchorHealth {
+  /** CAIP-2 */
+  chain: string;
+  contract: string;
+  /** the newest anchor */
+  seq?: number;
+  state?: AnchorState['state'];
+  /** a code of what delays anchoring now */
+  trouble?: string;
+}
+/** No chain is configured: nothing is anchored. */
+export class ChainAbsent extends Error {}
+
 export interface Health {
   /** the store answers, migrations are in place */
   store: boolean;
@@ -86,6 +112,8 @@ export interface Health {
   pending: number;
   /** logs that stopped because the ledger's answer differed from what the store recomputed, and why */
   stopped: { org: string; why: string }[];
+  /** not there: no chain is configured, nothing is anchored */
+  anchor?: AnchorHealth;
 }
 
 /** Every verb throws StoreUnavailable when the store is out, except `trust` and `health`. */
@@ -94,8 +122,11 @@ export interface Service {
   receive(principal: Principal, items: readonly Json[]): Promise<ItemAnswer[]>;
   /** undefined: the principal's organisation has no such event */
   receipt(principal: Principal, station: string, n: number): Promise<Receipt | undefined>;
-  /** The bundle of the box with this token for this reader; undefined: no such box. Throws LedgerUnavailable. */
-  bundle(token: string, reader: Reader): Promise<Bundle | undefined>;
+  /**
+   * The bundle of the box with this token for this reader, its heads viewed with the reader's own nonce (24 bytes) if there is
+   * one; undefined: no such box. Throws LedgerUnavailable.
+   */
+  bundle(token: string, reader: Reader, nonce?: Uint8Array): Promise<Bundle | undefined>;
   packagePage(token: string): Promise<PackagePage | undefined>;
   /** Throws RegistrationRefused or LedgerUnavailable. `hosted`: whether the service holds the key. */
   enrolStation(
@@ -106,6 +137,10 @@ export interface Service {
   registerDevice(principal: Principal, device: string): Promise<void>;
   /** the principal of an API key's `id.secret`, or undefined; takes the same time for unknown ids and wrong secrets */
   principal(key: string): Promise<Principal | undefined>;
+  /** Anchors what is recorded now, or says why not. Throws ChainAbsent. */
+  demandAnchor(): Promise<AnchorAnswer>;
+  /** undefined: there is no such anchor */
+  anchor(seq: number): Promise<AnchorState | undefined>;
   trust(): Trust;
   health(): Promise<Health>;
   /** what the QR says before the token, without a trailing slash */

@@ -2,8 +2,12 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseToken, type Trust } from '@yaoji/chaincode/core';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
-import { Client, type Pool } from 'pg';
+import { Client } from 'pg';
+import { connectChain } from './chain/chain.ts';
+import { connectRpc } from './chain/rpc.ts';
+import { endpointSigner, fileSigner } from './chain/signers.ts';
 import { connectLedger } from './ledger/connect.ts';
+import { paceOf, startAnchorer, type Anchorer } from './pipeline/anchor.ts';
 import { Backlog } from './pipeline/backlog.ts';
 import { Decisions, type Pipeline } from './pipeline/context.ts';
 import { startFollower, type Follower } from './pipeline/follow.ts';
@@ -15,14 +19,15 @@ import { receiptsOf } from './pipeline/receipts.ts';
 import { receive } from './pipeline/receive.ts';
 import { ShortMemory } from './pipeline/short-memory.ts';
 import { startWorker, type Worker } from './pipeline/worker.ts';
+import { anchorState, type AnchorPlace } from './store/anchors.ts';
 import { findApiKey } from './store/api-keys.ts';
 import { stoppedLogs } from './store/batches.ts';
 import { countPending } from './store/queue.ts';
 import { migrate } from './store/migrate.ts';
 import { openPool } from './store/pool.ts';
 import { isStoreUnavailable } from './store/unavailable.ts';
-import type { Config } from './config.ts';
-import { QueueFull, StoreUnavailable, type Health, type Service } from './service.ts';
+import { DEVELOPMENT_CHAIN, type ChainConfig, type Config } from './config.ts';
+import { ChainAbsent, QueueFull, StoreUnavailable, type Health, type Service } from './service.ts';
 
 /** The service with everything it started. */
 export interface RunningService {
@@ -54,6 +59,7 @@ export async function startService(
       `VIEWERS must be from ${profile.endorsements}, which verifiers ask for, to ${profile.organisations.length}: ${viewers}`,
     );
 
+  const { chain } = config;
   const ledger = connectLedger(profile, { viewers, log });
   await migrateStore(config.ownerUrl ?? config.databaseUrl, log);
   const onError = (error: Error): void =>
@@ -72,20 +78,39 @@ export async function startService(
     now: Date.now,
     mirrored: new Set(),
     views: recentViews(Date.now),
+    ...(chain ? { anchors: placeOf(chain) } : {}),
     nudge: (org) => worker?.nudge(org),
     failing: (org) => worker?.failing(org) ?? false,
     log,
   };
   worker = startWorker(pipeline);
   const follower = startFollower(pipeline);
+  const anchorer = chain && anchor(pipeline, chain);
   return {
-    service: newService(pipeline, worker, follower, trustOf(profile), config, publicUrl),
+    service: newService({ pipeline, worker, follower, anchorer }, trustOf(profile, chain), config, publicUrl),
     async stop() {
-      await Promise.all([worker.stop(), follower.stop()]);
+      await Promise.all([worker.stop(), follower.stop(), anchorer?.stop()]);
       ledger.close();
       await pool.end();
     },
   };
+}
+
+const placeOf = ({ id, contract }: Pick<ChainConfig, 'id' | 'contract'>): AnchorPlace => ({
+  chain: `eip155:${id}`,
+  contract,
+});
+
+/** Starts the loop that anchors. Nothing is asked of the chain here: whether it is there is none of a start's business. */
+function anchor(pipeline: Pipeline, { rpc, key, every, ...place }: ChainConfig): Anchorer {
+  const connect: Parameters<typeof startAnchorer>[1] = (signal) => {
+    const signer =
+      'file' in key
+        ? fileSigner(key.file)
+        : endpointSigner(connectRpc(key.signer, { signal, who: 'signer' }));
+    return connectChain(connectRpc(rpc, { signal }), signer, place);
+  };
+  return startAnchorer(pipeline, connect, paceOf(every, place.id === DEVELOPMENT_CHAIN));
 }
 
 /** How long a start waits for the store, ms: after a restart of everything it may be the last to be up. */
@@ -130,15 +155,17 @@ const storing =
 /** A scanner uses its key many times a second. One that is revoked may be used this much longer, ms. */
 const KEY_GOOD_FOR = 1_000;
 
-function newService(
-  pipeline: Pipeline,
-  worker: Worker,
-  follower: Follower,
-  trust: Trust,
-  { mostPending }: Config,
-  publicUrl: () => string,
-): Service {
-  const { pool } = pipeline;
+/** What runs. */
+interface Parts {
+  pipeline: Pipeline;
+  worker: Worker;
+  follower: Follower;
+  anchorer: Anchorer | undefined;
+}
+
+function newService(parts: Parts, trust: Trust, { mostPending }: Config, publicUrl: () => string): Service {
+  const { pipeline, anchorer } = parts;
+  const { pool, anchors } = pipeline;
   const backlog = new Backlog(pool, mostPending);
   const keys = new ShortMemory<Awaited<ReturnType<typeof findApiKey>>>(KEY_GOOD_FOR, 1_000, Date.now);
   return {
@@ -150,7 +177,7 @@ function newService(
       const found = (await receiptsOf(pool, [{ station, n }])).get(`${station} ${n}`);
       return found?.org === org ? found.receipt : undefined;
     }),
-    bundle: storing((token, reader) => prove(pipeline, parseToken(token), reader)),
+    bundle: storing((token, reader, nonce) => prove(pipeline, parseToken(token), reader, nonce)),
     packagePage: storing((token) => packagePage(pipeline, parseToken(token))),
     enrolStation: storing((principal, request) => enrolStation(pipeline, principal, request)),
     revokeStation: storing((principal, station) => revokeStation(pipeline, principal, station)),
@@ -163,31 +190,51 @@ function newService(
       const kind = pipeline.ledger.profile.organisations.find(({ mspId }) => mspId === found?.org)?.kind;
       return found && kind && { ...found, kind };
     }),
+    demandAnchor: storing(async () => {
+      if (!anchorer) throw new ChainAbsent('no chain is configured');
+      return anchorer.demand();
+    }),
+    anchor: storing(async (seq) => anchors && anchorState(pool, anchors, seq)),
     trust: () => trust,
-    health: () => health(pool, follower.following() && !worker.failing()),
+    health: () => health(parts),
     get publicUrl() {
       return publicUrl();
     },
   };
 }
 
-async function health(pool: Pool, ledger: boolean): Promise<Health> {
+async function health({ pipeline, worker, follower, anchorer }: Parts): Promise<Health> {
+  const { pool, anchors } = pipeline;
+  const ledger = follower.following() && !worker.failing();
+  const trouble = anchorer?.trouble();
+  const anchoring = anchors && { ...anchors, ...(trouble === undefined ? {} : { trouble }) };
   try {
-    const [pending, stopped] = await Promise.all([countPending(pool), stoppedLogs(pool)]);
-    return { store: true, ledger, pending, stopped };
+    const [pending, stopped, newest] = await Promise.all([
+      countPending(pool),
+      stoppedLogs(pool),
+      anchors && anchorState(pool, anchors),
+    ]);
+    const last = newest && { seq: newest.seq, state: newest.state };
+    return { store: true, ledger, pending, stopped, ...(anchoring && { anchor: { ...anchoring, ...last } }) };
   } catch {
-    return { store: false, ledger, pending: 0, stopped: [] };
+    return {
+      store: false,
+      ledger,
+      pending: 0,
+      stopped: [],
+      ...(anchoring && { anchor: anchoring }),
+    };
   }
 }
 
-/** What a verifier of this ledger's bundles is to trust; on a development ledger no signature vouches for anybody else. */
-export function trustOf({
-  channel,
-  chaincode,
-  development,
-  endorsements,
-  organisations,
-}: NetworkProfile): Trust {
+/**
+ * What a verifier of this ledger's bundles is to trust; on a development ledger no signature vouches for anybody else, and on a
+ * development chain no block.
+ */
+export function trustOf(
+  { channel, chaincode, development, endorsements, organisations }: NetworkProfile,
+  chain?: Pick<ChainConfig, 'id' | 'contract'>,
+): Trust {
   const always = ['form', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion'] as const;
   return {
     mediaType: 'application/vnd.yaoji.trust.v1+json',
@@ -197,5 +244,12 @@ export function trustOf({
     threshold: endorsements,
     required: development ? [...always] : [...always, 'endorsement', 'fresh'],
     development,
+    ...(chain && {
+      anchor: {
+        ...placeOf(chain),
+        development: chain.id === DEVELOPMENT_CHAIN,
+        blocks: [],
+      },
+    }),
   };
 }

@@ -6,6 +6,8 @@ import { ChainTrouble } from './trouble.ts';
 
 /** What shows offline that an anchor is in a block: the block's header, and the receipt of the anchor's transaction in it. */
 export interface Evidence {
+  /** the transaction's hash, 0x and lower hex */
+  txHash: string;
   block: number;
   /** 0x and lower hex */
   hash: string;
@@ -149,6 +151,7 @@ export async function readEvidence(
   if (receipt.status !== 1 || events.length !== 1)
     throw wrong(`transaction ${txHash} in block ${at} did not emit the anchor's event`);
   return {
+    txHash,
     block: at,
     hash: block.hash,
     time: block.timestamp * 1000,

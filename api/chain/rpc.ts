@@ -58,14 +58,19 @@ export function connectRpc(url: string, { timeout = 10_000, signal, who = 'node'
   };
 
   async function post(to: string, body: string): Promise<string> {
-    const limit = AbortSignal.timeout(timeout);
+    // Not AbortSignal.any: what it makes of a signal that lives as long as the process is kept as long.
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    const limit = setTimeout(end, timeout);
+    signal?.addEventListener('abort', end);
     try {
+      signal?.throwIfAborted();
       const response = await fetch(to, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body,
         redirect: 'error',
-        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+        signal: ending.signal,
       });
       const text = await readBounded(response);
       // Some nodes answer errors of JSON-RPC with 4xx or 5xx.
@@ -74,10 +79,13 @@ export function connectRpc(url: string, { timeout = 10_000, signal, who = 'node'
     } catch (cause) {
       if (cause instanceof ChainTrouble) throw cause;
       signal?.throwIfAborted();
-      if (limit.aborted) throw trouble('NODE_SLOW', `no answer within ${timeout} ms`);
+      if (ending.signal.aborted) throw trouble('NODE_SLOW', `no answer within ${timeout} ms`);
       // The cause of a failed fetch has the system's code; its message would quote addresses.
       const { code } = ((cause as Error).cause ?? {}) as NodeJS.ErrnoException;
       throw trouble('NODE_UNREACHABLE', `cannot be reached (${code ?? 'connection failed'})`);
+    } finally {
+      clearTimeout(limit);
+      signal?.removeEventListener('abort', end);
     }
   }
 

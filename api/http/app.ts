@@ -1,6 +1,7 @@
 import compression from 'compression';
 import express, { type Express, type RequestHandler } from 'express';
 import type { Service } from '../service.ts';
+import { getAnchor, postAnchor } from './anchors.ts';
 import { getAsset, getSwaggerAsset } from './assets.ts';
 import { readBody } from './body.ts';
 import { getDocs, getDocsStart } from './docs.ts';
@@ -33,6 +34,7 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   const keyTries = limitFailures(most, 401);
   const recorder = [noStore, keyTries, authenticate(service, 'recorder')];
   const registrar = [noStore, keyTries, authenticate(service, 'registrar')];
+  const anybody = [noStore, keyTries, authenticate(service, 'any')];
   const box = [secretUrl, limitFailures(most, 404), limitPerBox(most)];
   const boxReader = [...box, keyTries, authenticate(service, 'optional')];
 
@@ -52,6 +54,8 @@ export function createApp(service: Service, { log, trustProxy = [], limits, docs
   app.route('/v1/stations').post(registrar, readBody, postStation(service)).all(only('POST'));
   app.route('/v1/stations/:station/revoke').post(registrar, postRevocation(service)).all(only('POST'));
   app.route('/v1/devices').post(registrar, readBody, postDevice(service)).all(only('POST'));
+  app.route('/v1/anchors').post(anybody, postAnchor(service)).all(only('POST'));
+  app.route('/v1/anchors/:seq').get(anybody, getAnchor(service)).all(only('GET, HEAD'));
 
   app.route('/v1/packages/:token/bundle').get(boxReader, getBundle(service)).all(only('GET, HEAD'));
   app.route('/v1/packages/:token/label.svg').get(box, getLabelSvg(service)).all(only('GET, HEAD'));

@@ -1,7 +1,8 @@
 import { CHECKS, entrySchema, REFUSALS, RULES, statementSchema, type Rule } from '@yaoji/chaincode/core';
 import { PROBLEM_TITLES } from '@yaoji/web/words/problems';
 import * as z from 'zod/mini';
-import type { Health, Receipt } from '../service.ts';
+import type { AnchorAnswer, AnchorHealth, Health, Receipt } from '../service.ts';
+import type { AnchorState } from '../store/anchors.ts';
 import { MAX_EVENTS } from './events.ts';
 import type { Fault, ProblemBody } from './problems.ts';
 import { deviceRequestSchema, stationRequestSchema } from './registrations.ts';
@@ -137,12 +138,47 @@ const problem = {
   receipt: { ...ref('Receipt'), description: 'of an event that is stored and was refused' },
 } satisfies Record<keyof ProblemBody, Schema>;
 
+const STATE = {
+  enum: ['pending', 'included', 'final'],
+  description: 'pending: in no block · included: in a block · final: in one that stays',
+};
+const SEQ = { type: 'integer', minimum: 1 };
+const HEX32 = { type: 'string', pattern: '^0x[0-9a-f]{64}$' };
+const anchor = {
+  seq: SEQ,
+  state: STATE,
+  root: HEX32,
+  keptAt: { type: 'string', format: 'date-time' },
+  block: { ...object({ number: NUMBER, hash: HEX32 }), description: 'unless pending' },
+  transaction: { ...HEX32, description: 'unless pending' },
+} satisfies Record<keyof AnchorState, Schema>;
+const anchorAnswer = {
+  seq: SEQ,
+  state: STATE,
+  reason: {
+    ...STRING,
+    description:
+      'why there is no new anchor: NOTHING_NEW, OLDER_PENDING, TOO_SOON, LATER, or a code of what delays anchoring',
+  },
+} satisfies Record<keyof AnchorAnswer, Schema>;
+const anchorHealth = {
+  chain: { ...STRING, description: 'CAIP-2' },
+  contract: STRING,
+  seq: { ...SEQ, description: 'of the newest anchor' },
+  state: STATE,
+  trouble: { ...STRING, description: 'a code of what delays anchoring now' },
+} satisfies Record<keyof AnchorHealth, Schema>;
+
 const health = {
   ready: BOOLEAN,
   store: BOOLEAN,
   ledger: BOOLEAN,
   pending: NUMBER,
   stopped: list(object({ org: STRING, why: STRING })),
+  anchor: {
+    ...object(anchorHealth, ['seq', 'state', 'trouble']),
+    description: 'not there: no chain is configured, nothing is anchored',
+  },
 } satisfies Record<keyof Health | 'ready', Schema>;
 
 const status = { type: 'integer' };
@@ -172,7 +208,9 @@ export const components = (): Record<string, Schema> => ({
   StationRequest: toSchema(stationRequestSchema),
   Station: object({ station: STRING, key: STRING, hosted: BOOLEAN }),
   DeviceRequest: toSchema(deviceRequestSchema),
-  Health: object(health),
+  Anchor: object(anchor, ['block', 'transaction']),
+  AnchorAnswer: object(anchorAnswer, ['seq', 'state', 'reason']),
+  Health: object(health, ['anchor']),
   Bundle: { type: 'object', description: 'see README: verify it with `npx yaoji verify`' },
   Trust: {
     type: 'object',

@@ -114,10 +114,19 @@ export const openApi = (): Schema => ({
         summary: '验证包 · Everything needed to verify a box offline',
         description: 'Anyone with the token; with the API key of a regulator it shows the prescription too.',
         security: [{}, { apiKey: [] }],
-        parameters: [token],
+        parameters: [
+          token,
+          {
+            name: 'nonce',
+            in: 'query',
+            description:
+              "the reader's own 24 random bytes, base64url: the view of the heads is then taken now, and holds them",
+            schema: { type: 'string', pattern: '^[A-Za-z0-9_-]{32}$' },
+          },
+        ],
         responses: {
           200: ok('验证包 · the bundle', 'Bundle', 'application/vnd.yaoji.bundle.v1+json'),
-          ...problems(401, 404, 429, 500, 503),
+          ...problems(400, 401, 404, 429, 500, 503),
         },
       },
     },
@@ -147,6 +156,28 @@ export const openApi = (): Schema => ({
           404: file('没有这个追溯码 · no such box', 'text/html'),
           ...problems(429, 500, 503),
         },
+      },
+    },
+    '/v1/anchors': {
+      post: {
+        operationId: 'postAnchor',
+        summary: '立即锚定 · Publish what is recorded on the chain now',
+        description:
+          "A registrar's key, or a regulator's. The answer has the anchor's number, or the reason why there is no new one.",
+        ...keyed,
+        responses: {
+          202: ok('已受理 · its number, or a reason', 'AnchorAnswer'),
+          ...problems(401, 403, 409, 429, 500, 503),
+        },
+      },
+    },
+    '/v1/anchors/{seq}': {
+      get: {
+        operationId: 'getAnchor',
+        summary: '锚定状态 · What has become of an anchor',
+        ...keyed,
+        parameters: [parameter('seq', 'its number', { type: 'integer', minimum: 1 })],
+        responses: { 200: ok('锚定 · the anchor', 'Anchor'), ...problems(401, 404, 429, 500, 503) },
       },
     },
     '/trust.json': {

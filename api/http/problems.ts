@@ -3,6 +3,7 @@ import { invariant, pointer as pointerTo, type Json, type Refusal } from '@yaoji
 import { isProblemCode, PROBLEM_TITLES, type ProblemCode } from '@yaoji/web/words/problems';
 import type * as z from 'zod/mini';
 import {
+  ChainAbsent,
   LedgerUnavailable,
   QueueFull,
   RegistrationRefused,
@@ -26,6 +27,7 @@ type OwnCode = Exclude<ProblemCode, Refusal>;
  */
 const STATUS: Readonly<Record<OwnCode, number> & Partial<Record<Refusal, number>>> = {
   REQUEST_MALFORMED: 400,
+  NONCE_BAD: 400,
   BODY_NOT_UTF8: 400,
   BODY_NOT_JSON: 400,
   JSON_NOT_STRICT: 400,
@@ -45,11 +47,13 @@ const STATUS: Readonly<Record<OwnCode, number> & Partial<Record<Refusal, number>
   ROUTE_UNKNOWN: 404,
   PACKAGE_UNKNOWN: 404,
   RECEIPT_UNKNOWN: 404,
+  ANCHOR_UNKNOWN: 404,
   METHOD_NOT_ALLOWED: 405,
 
   N_CONFLICT: 409,
   STATION_EXISTS: 409,
   REGISTRATION_REFUSED: 409,
+  CHAIN_ABSENT: 409,
 
   BODY_TOO_LARGE: 413,
   BODY_TYPE_WRONG: 415,
@@ -252,6 +256,7 @@ function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof LedgerUnavailable) return later('LEDGER_UNAVAILABLE');
   if (error instanceof StoreUnavailable) return later('STORE_UNAVAILABLE');
+  if (error instanceof ChainAbsent) return new Problem('CHAIN_ABSENT');
   if (error instanceof QueueFull) return later('QUEUE_FULL');
   if (error instanceof RegistrationRefused)
     return isProblemCode(error.code)

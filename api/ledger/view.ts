@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gateway } from '@hyperledger/fabric-protos';
+import { common, gateway, peer } from '@hyperledger/fabric-protos';
 import { canonical, fromUtf8, parseCanonical, readView, type Json } from '@yaoji/chaincode/core';
 import type { Ledger } from './connect.ts';
 import { LedgerUnavailable } from '../service.ts';
@@ -26,14 +27,19 @@ const PATIENCE = 5_000;
 type Signed = { org: string; response: Uint8Array; envelope: Uint8Array } | { org: string; why: unknown };
 
 /**
- * Asks the peers of all organisations to sign what stands under these keys. When some cannot answer, those that do are
+ * Asks the peers of all organisations to sign what stands under these keys, and the nonce, if one is given (24 bytes). When some cannot answer, those that do are
  * enough if they are as many as the ledger's `viewers`, and the view says who is missing. Throws LedgerUnavailable when fewer
  * answer, or do not come to the same answer.
  */
-export async function takeView(ledger: Ledger, org: string, keys: readonly string[]): Promise<TakenView> {
+export async function takeView(
+  ledger: Ledger,
+  org: string,
+  keys: readonly string[],
+  nonce?: Uint8Array,
+): Promise<TakenView> {
   const organisations = ledger.profile.organisations.map(({ mspId }) => mspId);
   for (let attempt = 1; ; attempt++) {
-    const signed = await signatures(ledger, org, keys, organisations);
+    const signed = await signatures(ledger, org, keys, organisations, nonce);
     const answered = signed.flatMap((one) => ('response' in one ? [one] : []));
     // What the organisation's own peer says comes after all that it has confirmed to us: others may be behind together.
     const said = (answered.find((one) => one.org === org) ?? answered[0])?.response;
@@ -63,9 +69,11 @@ async function signatures(
   org: string,
   keys: readonly string[],
   organisations: readonly string[],
+  nonce: Uint8Array | undefined,
 ): Promise<Signed[]> {
   const door = ledger.door(org);
-  const proposed = door.contract.newProposal('View', { arguments: [canonical(keys)] }).getBytes();
+  const made = door.contract.newProposal('View', { arguments: [canonical(keys)] }).getBytes();
+  const proposed = nonce ? withNonce(made, nonce) : made;
   const deadline = Date.now() + PATIENCE;
   return Promise.all(
     organisations.map(async (endorser): Promise<Signed> => {
@@ -82,6 +90,29 @@ async function signatures(
       }
     }),
   );
+}
+
+/**
+ * The proposal with this nonce in its signature header, and the transaction's id that follows from it: SHA-256(nonce ‖ creator)
+ * in hex (Fabric, protoutil ComputeTxID). It is not signed yet.
+ */
+function withNonce(proposed: Uint8Array, nonce: Uint8Array): Uint8Array {
+  const message = gateway.ProposedTransaction.deserializeBinary(proposed);
+  const signed = message.getProposal() ?? new peer.SignedProposal();
+  const proposal = peer.Proposal.deserializeBinary(signed.getProposalBytes_asU8());
+  const header = common.Header.deserializeBinary(proposal.getHeader_asU8());
+  const channelHeader = common.ChannelHeader.deserializeBinary(header.getChannelHeader_asU8());
+  const signatureHeader = common.SignatureHeader.deserializeBinary(header.getSignatureHeader_asU8());
+  const txId = createHash('sha256').update(nonce).update(signatureHeader.getCreator_asU8()).digest('hex');
+  signatureHeader.setNonce(nonce);
+  channelHeader.setTxId(txId);
+  header.setChannelHeader(channelHeader.serializeBinary());
+  header.setSignatureHeader(signatureHeader.serializeBinary());
+  proposal.setHeader(header.serializeBinary());
+  signed.setProposalBytes(proposal.serializeBinary());
+  message.setProposal(signed);
+  message.setTransactionId(txId);
+  return message.serializeBinary();
 }
 
 /** The view that these organisations have signed, of the envelopes of each. */

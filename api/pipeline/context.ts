@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import type { Suite } from '@yaoji/chaincode/core';
 import type { Ledger } from '../ledger/connect.ts';
+import type { AnchorPlace } from '../store/anchors.ts';
 import type { HostedKeys } from './hosted-keys.ts';
 import type { BoxViews } from './prove.ts';
 import type { ShortMemory } from './short-memory.ts';
@@ -14,6 +15,8 @@ export interface Pipeline {
   keys: HostedKeys;
   decisions: Decisions;
   views: ShortMemory<BoxViews | undefined>;
+  /** where the logs' checkpoints are published; not there: nowhere */
+  anchors?: AnchorPlace;
   /** the keys of the ledger's registry that the mirror is known to hold: none is ever removed */
   mirrored: Set<string>;
   /** the service's clock, ms since the epoch */

@@ -5,6 +5,7 @@ import {
   element,
   inclusionElements,
   parseDisclosure,
+  readView,
   RULES,
   toBase64url,
   tokenCommitment,
@@ -18,6 +19,7 @@ import {
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { isUnavailable } from '../ledger/errors.ts';
 import { takeView, type TakenView } from '../ledger/view.ts';
+import { includedAnchor, type IncludedAnchor } from '../store/anchors.ts';
 import { readNodes } from '../store/batches.ts';
 import { readTrail, type TrailRecord } from '../store/trails.ts';
 import { parsedValue, readWorld } from '../store/world.ts';
@@ -65,14 +67,20 @@ export async function boxTrails({ pool }: Pipeline, box: string): Promise<Trail[
 
 /**
  * Everything needed to verify the box of a token offline, as far as this reader may see it, with views of this moment, or of
- * the last seconds where its trails have not grown since. undefined: no such box. Throws LedgerUnavailable.
+ * the last seconds where its trails have not grown since. With the reader's own nonce (24 bytes) the view of the heads is taken
+ * for this reader, and holds it. undefined: no such box. Throws LedgerUnavailable.
  */
-export async function prove(pipeline: Pipeline, token: string, reader: Reader): Promise<Bundle | undefined> {
+export async function prove(
+  pipeline: Pipeline,
+  token: string,
+  reader: Reader,
+  nonce?: Uint8Array,
+): Promise<Bundle | undefined> {
   const box = await packageOf(pipeline, token);
   if (box === undefined) return undefined;
   try {
     for (let attempt = 1; ; attempt++) {
-      const bundle = await assemble(pipeline, box, token, reader);
+      const bundle = await assemble(pipeline, box, token, reader, nonce);
       if (bundle) return bundle;
       if (attempt === TRIES) throw new LedgerUnavailable('the store is behind the ledger');
       await sleep(25 * attempt);
@@ -88,12 +96,15 @@ async function assemble(
   box: string,
   token: string,
   reader: Reader,
+  nonce: Uint8Array | undefined,
 ): Promise<Bundle | undefined> {
   const trails = await boxTrails(pipeline, box);
   const org = trails[1]!.records[0]!.record.entry.org;
   // Named by the heads: a record that is settled meanwhile makes another name.
   const name = trails.map(({ subject, records }) => `${subject} ${records.at(-1)!.leaf}`).join(' ');
-  const taken = await pipeline.views.get(name, () => takeViews(pipeline, org, trails, token));
+  const taken = nonce
+    ? await takeViews(pipeline, org, trails, token, nonce)
+    : await pipeline.views.get(name, () => takeViews(pipeline, org, trails, token));
   if (!taken) {
     pipeline.views.forget(name);
     return undefined;
@@ -113,11 +124,68 @@ async function assemble(
       inclusion,
     });
   }
+  const anchored = await newestFor(pipeline, trails);
+  if (anchored && isNewer(anchored.view, logs.payload)) {
+    // What is remembered of the logs is older than what the chain knows of them by now.
+    pipeline.views.forget(name);
+    return undefined;
+  }
+  const anchor = anchored && (await anchorOf(pipeline, anchored, trails));
   return {
     mediaType: BUNDLE_TYPE,
     package: box,
     trails: proved,
     views: { heads: toBase64url(heads.payload), logs: toBase64url(logs.payload) },
+    ...(anchor ? { anchor } : {}),
+  };
+}
+
+/** The earliest anchor in a block that holds all of these trails, or else the newest: since when they are public. */
+async function newestFor(
+  { pool, anchors }: Pipeline,
+  trails: readonly Trail[],
+): Promise<IncludedAnchor | undefined> {
+  if (!anchors) return undefined;
+  const lasts = new Map<string, number>();
+  for (const { record } of trails.flatMap(({ records }) => records)) {
+    const { org } = record.entry;
+    lasts.set(org, Math.max(lasts.get(org) ?? 0, record.index));
+  }
+  return includedAnchor(pool, anchors, lasts);
+}
+
+const isNewer = (view: Uint8Array, than: Uint8Array): boolean =>
+  readView(view).timestamp > readView(than).timestamp;
+
+/** An anchor as a bundle of these trails carries it; undefined while the store has not settled what it holds. */
+async function anchorOf(
+  pipeline: Pipeline,
+  { view, sizes, seq, header, index, proof }: IncludedAnchor,
+  trails: readonly Trail[],
+): Promise<Bundle['anchor']> {
+  const shown: NonNullable<Bundle['anchor']>['trails'] = [];
+  for (const { records } of trails) {
+    // A trail's later records came into their logs later, so what the anchored logs hold of it is its beginning.
+    const held = records.filter(({ record }) => record.index < (sizes.get(record.entry.org) ?? 0));
+    const last = held.at(-1);
+    const inclusion = last
+      ? await inclusionAt(
+          pipeline,
+          last.record.entry.org,
+          last.record.index,
+          sizes.get(last.record.entry.org)!,
+        )
+      : [];
+    if (!inclusion) return undefined;
+    shown.push({ records: held.length, inclusion });
+  }
+  return {
+    view: toBase64url(view),
+    trails: shown,
+    ...pipeline.anchors!,
+    seq,
+    header: toBase64url(header),
+    receipt: { index, proof: proof.map(toBase64url) },
   };
 }
 
@@ -127,8 +195,9 @@ async function takeViews(
   org: string,
   trails: readonly Trail[],
   token: string,
+  nonce?: Uint8Array,
 ): Promise<BoxViews | undefined> {
-  const heads = await takeView(ledger, org, headKeys(trails, token));
+  const heads = await takeView(ledger, org, headKeys(trails, token), nonce);
   if (heads.without.length > 0)
     log({ level: 'warn', what: 'a view without some organisations', without: heads.without });
   if (!trails.every((trail) => endsAsViewed(trail, heads))) return undefined;
@@ -163,14 +232,23 @@ function mayRead(step: string, text: string, reader: Reader): boolean {
 }
 
 /** The proof of a record at the viewed size of its log; undefined while the store has not settled that far. */
-async function inclusionOf(
-  { pool }: Pipeline,
+function inclusionOf(
+  pipeline: Pipeline,
   { record }: TrailRecord,
   { values }: TakenView,
 ): Promise<string[] | undefined> {
   const { org } = record.entry;
   const log = values.get(keyOf.log(org)) as unknown as Log;
-  const elements = inclusionElements(record.index, log.size);
+  return inclusionAt(pipeline, org, record.index, log.size);
+}
+
+async function inclusionAt(
+  { pool }: Pipeline,
+  org: string,
+  index: number,
+  size: number,
+): Promise<string[] | undefined> {
+  const elements = inclusionElements(index, size);
   const nodes = await readNodes(pool, org, elements.flat());
   const proof: string[] = [];
   for (const subtrees of elements) {

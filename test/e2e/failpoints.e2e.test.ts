@@ -163,7 +163,7 @@ function deaths(this: Mocha.Suite, { name, kind, needed }: Provider): void {
     expect(await api.exited).to.deep.equal({ code: null, signal: 'SIGKILL' });
   }
 
-  const points = Object.keys(FAILPOINTS) as Failpoint[];
+  const points = Object.keys(FAILPOINTS) as (keyof typeof FAILPOINTS)[];
   /** Starts the API without what has killed it; what will kill it in this round sleeps in it. */
   async function startFor(round: number): Promise<void> {
     startedFor = round;

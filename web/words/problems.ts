@@ -63,6 +63,7 @@ const REFUSALS_ZH: Readonly<Record<Refusal, string>> = {
 // What no ledger says: about a request, a key, an item that was not stored, or a registration.
 const OTHERS = {
   REQUEST_MALFORMED: { zh: '请求不正确', en: 'the request is malformed' },
+  NONCE_BAD: { zh: 'nonce 须为 24 字节的 base64url', en: 'nonce must be 24 bytes in base64url' },
   ROUTE_UNKNOWN: { zh: '没有这个地址', en: 'there is nothing at this address' },
   METHOD_NOT_ALLOWED: { zh: '该地址不支持此方法', en: 'this address does not support this method' },
   TOO_MANY_REQUESTS: { zh: '请求过于频繁，请稍后再试', en: 'too many requests: try again later' },
@@ -106,6 +107,8 @@ const OTHERS = {
   API_KEY_ROLE_WRONG: { zh: '该 API 密钥无此权限', en: 'this API key may not do this' },
 
   PACKAGE_UNKNOWN: { zh: '没有这个追溯码', en: 'no box has this code' },
+  ANCHOR_UNKNOWN: { zh: '没有这个锚定', en: 'there is no such anchor' },
+  CHAIN_ABSENT: { zh: '未配置公链，不做锚定', en: 'no chain is configured: nothing is anchored' },
   RECEIPT_UNKNOWN: { zh: '没有这个事件', en: 'there is no such event' },
 
   ITEM_MALFORMED: { zh: '事件格式不正确', en: 'the event is not well formed' },

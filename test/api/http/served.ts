@@ -42,6 +42,8 @@ export function fakeService(told: Partial<Service> = {}): Service {
     enrolStation: untold,
     revokeStation: untold,
     registerDevice: untold,
+    demandAnchor: untold,
+    anchor: untold,
     trust: untold,
     health: untold,
     principal: (key) => Promise.resolve(PRINCIPALS[key]),
