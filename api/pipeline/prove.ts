@@ -252,7 +252,7 @@ async function inclusionAt(
   const nodes = await readNodes(pool, org, elements.flat());
   const proof: string[] = [];
   for (const subtrees of elements) {
-    const hashes = subtrees.map(({ level, index }) => nodes.get(`${level}/${index}`));
+    const hashes = subtrees.map((at) => nodes.get(`${at.level}/${at.index}`));
     if (hashes.includes(undefined)) return undefined;
     proof.push(toBase64url(element(hashes as Uint8Array[], nodeSuite.sha256)));
   }

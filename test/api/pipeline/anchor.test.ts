@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { keccak256, type Wallet } from 'ethers';
+import { keccak256 } from 'ethers';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -378,7 +378,7 @@ describe('anchoring', function () {
 
     it('is named WALLET_EMPTY, with the address that needs money', async () => {
       await anchoredOnce();
-      const { address } = chain.operator as Wallet;
+      const { address } = chain.operator;
       await waits(
         'WALLET_EMPTY',
         () => chain.anvil.rpc('anvil_setBalance', address, '0x0'),
