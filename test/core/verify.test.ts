@@ -35,6 +35,7 @@ interface Case {
   trust?: Partial<Trust>;
   token?: string | undefined;
   now?: number;
+  nonce?: Uint8Array;
 }
 const report = async (bundle: unknown, { trust, now = NOW, ...rest }: Case = {}): Promise<Report> => {
   const token = 'token' in rest ? rest.token : TOKEN;
@@ -43,6 +44,7 @@ const report = async (bundle: unknown, { trust, now = NOW, ...rest }: Case = {})
     now,
     suite: verifierSuite,
     ...(token === undefined ? {} : { token }),
+    ...(rest.nonce && { nonce: rest.nonce }),
   });
 };
 const outcome = ({ checks }: Report, id: CheckId): string => checks.find((check) => check.id === id)!.outcome;
@@ -227,6 +229,45 @@ describe('verify', function () {
     expect([unasked.ok, outcome(unasked, 'fresh')]).to.deep.equal([true, 'not-checked']);
     const future = await report(bundle, { now: TAKEN - 600_000 });
     expect(detail(future, 'fresh')).to.equal('/views/logs: the view comes from the future');
+  });
+
+  it('wants the view of the heads to carry the nonce that the reader asked with, if it asked with one', async () => {
+    const bundle = await bundleOf(await ledgerAfter(reference()));
+    const own = await report(bundle, { nonce: new Uint8Array(24).fill(1) });
+    expect([own.ok, outcome(own, 'fresh'), detail(own, 'fresh')]).to.deep.equal([
+      true,
+      'passed',
+      "60 s old, with the reader's nonce",
+    ]);
+    // The view of the logs has another, and it is not asked for.
+    for (const nonce of [new Uint8Array(24).fill(2), new Uint8Array(24), new Uint8Array(23).fill(1)]) {
+      const found = await report(bundle, { nonce });
+      expect([found.ok, detail(found, 'fresh')]).to.deep.equal([
+        false,
+        "/views/heads: the view was not taken with the reader's nonce",
+      ]);
+    }
+    // An old answer to somebody else has failed; it is not merely old.
+    const later = { now: TAKEN + 3_600_000, trust: { required: ['form'] as CheckId[] } };
+    expect(outcome(await report(bundle, { ...later, nonce: new Uint8Array(24) }), 'fresh')).to.equal(
+      'failed',
+    );
+    const stale = await report(bundle, { ...later, nonce: new Uint8Array(24).fill(1) });
+    expect(outcome(stale, 'fresh')).to.equal('not-checked');
+  });
+
+  it('says what a first sentence needs: when, how many of how many, and only what holds', async () => {
+    const ledger = await ledgerAfter(reference());
+    const { facts } = await report(await bundleOf(ledger));
+    expect(facts).to.deep.equal({ taken: TAKEN, signed: 4, organisations: 4, threshold: 3 });
+    const all = await endorsers();
+    const three = await report(await bundleOf(ledger, { logEndorsers: all.slice(1) }));
+    expect(three.facts).to.deep.equal({ taken: TAKEN, signed: 3, organisations: 4, threshold: 3 });
+    const two = await report(await bundleOf(ledger, { endorsers: all.slice(2) }));
+    expect(two.facts).to.deep.equal({ taken: TAKEN, organisations: 4, threshold: 3 });
+    const development = await report(await bundleOf(ledger), { trust: { development: true } });
+    expect(development.facts?.signed).to.equal(4);
+    expect(await report({})).not.to.have.property('facts');
   });
 
   it('takes a station as it stood at the record, not as it stands now', async () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import {
   anchorRoot,
@@ -6,6 +7,7 @@ import {
   checkpointsOf,
   leafHash,
   printCheckpoint,
+  readBundle,
   rootFromInclusion,
   toBase64url,
   toTrust,
@@ -18,6 +20,7 @@ import {
   type Report,
   type Trust,
 } from '@yaoji/chaincode/core';
+import { checkAnchor } from '@yaoji/chaincode/core/chain/anchor';
 import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
 import { CHAIN, CONTRACT, evidenceOf, withAnchor } from '../../support/anchors.ts';
 import {
@@ -379,5 +382,66 @@ describe('the check of an anchor', function () {
       block = made.block;
       expect(says(await report(made.bundle))[0]).to.equal('passed');
     }
+  });
+});
+
+describe('the recorded evidence of an anchor', function () {
+  this.timeout(60_000);
+
+  // Of a block of 140 transactions that anvil 1.7.1 made.
+  const good = JSON.parse(
+    readFileSync(new URL('../../../vectors/anchor/good/bundle.json', import.meta.url), 'utf8'),
+  ) as Bundle;
+  const read = readBundle(good);
+  const anchor = read.anchor!;
+  const { hash } = checkAnchor(anchor, read, verifierSuite);
+
+  /** Every byte with one bit changed, and every cut. */
+  function* changes(bytes: Uint8Array): Generator<Uint8Array> {
+    for (let i = 0; i < bytes.length; i++) {
+      const changed = Uint8Array.from(bytes);
+      changed[i]! ^= 1 << (i % 8);
+      yield changed;
+      yield bytes.subarray(0, i);
+    }
+  }
+
+  it('holds for no other header', async () => {
+    for (const header of changes(anchor.header)) {
+      let found: string | undefined;
+      const refused = await refusal(() => {
+        found = checkAnchor({ ...anchor, header }, read, verifierSuite).hash;
+      });
+      expect(refused === undefined ? found !== hash : refused.place.startsWith('/anchor/')).to.equal(true);
+    }
+  });
+
+  it('holds for no other node of the proof', async () => {
+    const { index, proof } = anchor.receipt;
+    for (const [i, node] of proof.entries())
+      for (const changed of changes(node)) {
+        const receipt = { index, proof: proof.with(i, changed) };
+        const refused = await refusal(() => checkAnchor({ ...anchor, receipt }, read, verifierSuite));
+        expect(refused?.place).to.equal(`/anchor/receipt/proof/${i}`);
+      }
+  });
+
+  it('holds for no other place in the block', async () => {
+    for (const index of [0, 1, 127, 129, 130, 255, 256, 0xffff_ffff]) {
+      const receipt = { ...anchor.receipt, index };
+      const refused = await refusal(() => checkAnchor({ ...anchor, receipt }, read, verifierSuite));
+      expect(refused?.place).to.match(/^\/anchor\/receipt\/proof/);
+    }
+  });
+
+  it('holds for no other inclusion', async () => {
+    for (const [t, { inclusion }] of anchor.trails.entries())
+      for (const [k, element] of inclusion.entries())
+        for (const changed of changes(element)) {
+          const trails = structuredClone(anchor.trails);
+          trails[t]!.inclusion[k] = changed;
+          const refused = await refusal(() => checkAnchor({ ...anchor, trails }, read, verifierSuite));
+          expect(refused?.place).to.equal(`/anchor/trails/${t}/inclusion`);
+        }
   });
 });
