@@ -3,28 +3,23 @@ import { keccak256 } from 'ethers';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectChain, type ChainPlace } from '@yaoji/api/chain/chain';
+import { connectChain } from '@yaoji/api/chain/chain';
 import { connectRpc } from '@yaoji/api/chain/rpc';
-import { fileSigner } from '@yaoji/api/chain/signers';
-import { paceOf, startAnchorer, type Anchorer, type AnchorPace } from '@yaoji/api/pipeline/anchor';
-import type { Pipeline } from '@yaoji/api/pipeline/context';
-import { anchorState, type AnchorPlace, type AnchorState } from '@yaoji/api/store/anchors';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { anchorRoot, checkpointsOf, fromUtf8, parseCanonical, readView } from '@yaoji/chaincode/core';
 import { startAnvil } from '../../support/anvil.ts';
-import { deployOn, startAnchorChain, walletSigner, type AnchorChain } from '../../support/chain.ts';
+import {
+  deployOn,
+  startAnchorChain,
+  startAnchoring,
+  walletSigner,
+  type AnchorChain,
+  type Anchoring,
+} from '../../support/chain.ts';
 import { startLyingNode, type Lie, type LyingNode } from '../../support/lying-node.ts';
 import { realParts, settled, Telling, until } from '../../support/service.ts';
 
-type Told = Parameters<Pipeline['log']>[0];
-
-/** An anchorer at work, with what it tells. */
-interface Running extends Anchorer {
-  place: AnchorPlace;
-  told: Told[];
-  /** of an anchor, or the newest */
-  state(seq?: number): Promise<AnchorState | undefined>;
-}
+type DropFirst<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
 
 describe('anchoring', function () {
   this.timeout(120_000);
@@ -44,31 +39,10 @@ describe('anchoring', function () {
     return { ...chain, key };
   }
 
-  /** Nothing is anchored unless a test demands it. */
-  const PACE: AnchorPace = {
-    ...paceOf(3_600_000, true),
-    waiting: 50,
-    idle: 50,
-    mostBackOff: 500,
-    replaceAfter: 60_000,
-  };
-
-  function anchoring(
-    { contract, key }: { contract: string; key: string },
-    url: string,
-    { pace = {}, ...instead }: { pace?: Partial<AnchorPace>; id?: number; confirmations?: number } = {},
-  ): Running {
-    const place: ChainPlace = { id: 31_337, contract, ...instead };
-    const at = { chain: `eip155:${place.id}`, contract };
-    const told: Told[] = [];
-    const pipeline = parts().pipeline({ anchors: at, log: (line) => void told.push(line) });
-    const anchorer = startAnchorer(
-      pipeline,
-      (signal) => connectChain(connectRpc(url, { timeout: 2_000, signal }), fileSigner(key), place),
-      { ...PACE, ...pace },
-    );
+  function anchoring(...[chain, url, options]: DropFirst<Parameters<typeof startAnchoring>>): Anchoring {
+    const anchorer = startAnchoring(parts(), chain, url, options);
     open.push(anchorer);
-    return { ...anchorer, place: at, told, state: (seq) => anchorState(parts().pool, at, seq) };
+    return anchorer;
   }
 
   /** Records something new, and settles it: nothing of it needs the chain. */
@@ -76,9 +50,6 @@ describe('anchoring', function () {
     const [receipt] = await settled(parts().pipeline(), parts(), [new Telling(parts()).say('RX_ISSUED')]);
     expect(receipt?.outcome).to.equal('settled');
   }
-
-  const reaches = (running: Running, state: AnchorState['state'], seq = 1): Promise<void> =>
-    until(`anchor ${seq} is ${state}`, async () => (await running.state(seq))?.state === state, 30_000);
 
   /** How many transactions of the operator the chain has: the first is the deployment. */
   const transactions = async ({ anvil, operator }: AnchorChain): Promise<number> =>
@@ -95,7 +66,7 @@ describe('anchoring', function () {
       await record();
       const running = anchoring(chain, chain.anvil.url, { confirmations: 3 });
       // The first look finds something new without being told.
-      await reaches(running, 'included');
+      await running.reaches('included');
       const { rows } = await parts().pool.query<{ view: Buffer; root: Buffer }>(
         'select view, root from anchor where contract = $1',
         [chain.contract],
@@ -110,7 +81,7 @@ describe('anchoring', function () {
       expect(await rootOn(chain, 1)).to.equal(root);
       await chain.anvil.rpc('anvil_mine', '0x2');
       await chain.anvil.rpc('anvil_mine', '0x1');
-      await reaches(running, 'final');
+      await running.reaches('final');
       expect(running.trouble()).to.equal(undefined);
       expect(running.told.map(({ what }) => what)).to.deep.equal(['anchored', 'anchor final']);
     });
@@ -119,10 +90,10 @@ describe('anchoring', function () {
       const chain = await onChain();
       await record();
       const running = anchoring(chain, chain.anvil.url, { pace: { every: 0 } });
-      await reaches(running, 'included');
+      await running.reaches('included');
       expect(await running.demand()).to.deep.include({ seq: 1, reason: 'NOTHING_NEW' });
       await record();
-      await reaches(running, 'included', 2);
+      await running.reaches('included', 2);
       expect(await transactions(chain)).to.equal(3);
     });
 
@@ -130,17 +101,17 @@ describe('anchoring', function () {
       const chain = await onChain();
       await record();
       const running = anchoring(chain, chain.anvil.url);
-      await reaches(running, 'included');
+      await running.reaches('included');
       await record();
       expect(await running.demand()).to.deep.equal({ seq: 2, state: 'pending' });
-      await reaches(running, 'included', 2);
+      await running.reaches('included', 2);
     });
 
     it('anchors no sooner than it may, also on demand', async () => {
       const chain = await onChain();
       await record();
       const running = anchoring(chain, chain.anvil.url, { pace: { least: 3_600_000 } });
-      await reaches(running, 'included');
+      await running.reaches('included');
       await record();
       expect(await running.demand()).to.deep.equal({ reason: 'TOO_SOON' });
     });
@@ -149,11 +120,11 @@ describe('anchoring', function () {
       const chain = await onChain();
       await record();
       const both = [anchoring(chain, chain.anvil.url), anchoring(chain, chain.anvil.url)];
-      await reaches(both[0]!, 'included');
+      await both[0]!.reaches('included');
       for (let seq = 2; seq <= 4; seq++) {
         await record();
         await Promise.all(both.map((one) => one.demand()));
-        await reaches(both[0]!, 'included', seq);
+        await both[0]!.reaches('included', seq);
       }
       expect((await both[0]!.state())?.seq).to.equal(4);
       expect(await transactions(chain)).to.equal(5);
@@ -168,7 +139,7 @@ describe('anchoring', function () {
       open.push(node);
       await record();
       const running = anchoring(chain, node.url);
-      await reaches(running, 'included');
+      await running.reaches('included');
       let seq = 1;
       const once = (): ((_: unknown, truth: unknown) => Lie | undefined) => {
         let lied = false;
@@ -185,7 +156,7 @@ describe('anchoring', function () {
         node.lie(method, once());
         await record();
         await running.demand();
-        await reaches(running, 'included', ++seq);
+        await running.reaches('included', ++seq);
         expect(await transactions(chain), method).to.equal(seq + 1);
       }
     });
@@ -208,7 +179,7 @@ describe('anchoring', function () {
       const faster = await copy.sign(1, root, 1, first);
       await copy.send(faster!);
       await chain.anvil.rpc('evm_mine');
-      await reaches(running, 'included');
+      await running.reaches('included');
       expect((await running.state(1))?.transaction).to.equal(faster!.hash);
     });
   });
@@ -233,7 +204,7 @@ describe('anchoring', function () {
       expect(new Set(all.map(({ nonce }) => nonce)).size).to.equal(1);
       expect(all.length).to.be.at.most(12);
       await chain.anvil.rpc('evm_mine');
-      await reaches(running, 'included');
+      await running.reaches('included');
       expect(all.map(({ tx_hash }) => tx_hash)).to.include((await running.state(1))!.transaction!);
       expect(await transactions(chain)).to.equal(2);
       await until('all is well', () => running.trouble() === undefined);
@@ -249,7 +220,7 @@ describe('anchoring', function () {
       await chain.anvil.rpc('anvil_dropAllTransactions');
       await until('it waits again', waiting);
       await chain.anvil.rpc('evm_mine');
-      await reaches(running, 'included');
+      await running.reaches('included');
       expect(await transactions(chain)).to.equal(2);
     });
   });
@@ -259,7 +230,7 @@ describe('anchoring', function () {
       const chain = await onChain();
       await record();
       const running = anchoring(chain, chain.anvil.url, { confirmations: 10 });
-      await reaches(running, 'included');
+      await running.reaches('included');
       const before = (await running.state(1))!;
       await chain.anvil.rpc('anvil_reorg', 1, []);
       expect(await rootOn(chain, 1)).to.equal(undefined);
@@ -271,7 +242,7 @@ describe('anchoring', function () {
       expect(await rootOn(chain, 1)).to.equal(before.root);
       await record();
       await running.demand();
-      await reaches(running, 'included', 2);
+      await running.reaches('included', 2);
       expect(running.told.map(({ what }) => what)).to.include(
         'the chain has lost an anchor: it is published again',
       );
@@ -286,12 +257,12 @@ describe('anchoring', function () {
       const chain = await onChain();
       await record();
       const running = anchoring(chain, chain.anvil.url, { confirmations: 1 });
-      await reaches(running, 'included');
+      await running.reaches('included');
       await chain.anvil.rpc('evm_mine');
-      await reaches(running, 'final');
+      await running.reaches('final');
       await record();
       await running.demand();
-      await reaches(running, 'included', 2);
+      await running.reaches('included', 2);
       const before = [(await running.state(1))!, (await running.state(2))!];
 
       await chain.anvil.kill();
@@ -310,14 +281,14 @@ describe('anchoring', function () {
         expect(await rootOn({ ...chain, anvil: again }, seq)).to.equal(root);
       }
       await running.demand();
-      await reaches(running, 'included', 3);
+      await running.reaches('included', 3);
     });
   });
 
   describe('trouble with the chain', () => {
     let chain: AnchorChain & { key: string };
     let node: LyingNode;
-    let running: Running;
+    let running: Anchoring;
 
     /** A chain, a node before it that may lie, and one anchor that is in a block. */
     async function anchoredOnce(): Promise<void> {
@@ -326,7 +297,7 @@ describe('anchoring', function () {
       open.push(node);
       await record();
       running = anchoring(chain, node.url);
-      await reaches(running, 'included');
+      await running.reaches('included');
     }
 
     /** Names the trouble, once, while events settle; goes on by itself when it is over. */
@@ -349,7 +320,7 @@ describe('anchoring', function () {
       await until('it goes on', () => running.trouble() === undefined);
       await record();
       await running.demand();
-      await reaches(running, 'included', last);
+      await running.reaches('included', last);
     }
 
     const lies: [code: string, method: string, lie: Parameters<LyingNode['lie']>[1]][] = [
@@ -405,7 +376,7 @@ describe('anchoring', function () {
       open.push(behind);
       await record();
       running = anchoring(own, behind.url, { pace: { behind: 3_600_000 } });
-      await reaches(running, 'included');
+      await running.reaches('included');
       const { block } = (await running.state(1))!;
       behind.lie('eth_getBlockByNumber', ([tag]) =>
         tag === `0x${block!.number.toString(16)}` ? { result: null } : undefined,
@@ -434,7 +405,7 @@ describe('anchoring', function () {
     const chain = await onChain();
     await record();
     const running = anchoring(chain, chain.anvil.url);
-    await reaches(running, 'included');
+    await running.reaches('included');
     const { rows } = await parts().pool.query<{ header: Buffer; block_hash: string }>(
       'select header, block_hash from anchor_inclusion i join anchor a on a.id = i.anchor where contract = $1',
       [chain.contract],

@@ -14,8 +14,22 @@ const EVIDENCE = [
   'stopped_log',
   'api_key',
   'api_key_revocation',
+  'anchor',
+  'anchor_log',
+  'anchor_attempt',
+  'anchor_inclusion',
+  'anchor_lost',
+  'anchor_final',
 ];
 const ALL = [...EVIDENCE, 'disclosure'];
+const ANCHOR_COLUMNS: Readonly<Record<string, string>> = {
+  anchor: 'seq',
+  anchor_log: 'size',
+  anchor_attempt: 'nonce',
+  anchor_inclusion: 'block',
+  anchor_lost: 'inclusion',
+  anchor_final: 'inclusion',
+};
 const REFUSED = '42501'; // insufficient_privilege
 
 describe('the evidence', () => {
@@ -44,6 +58,13 @@ describe('the evidence', () => {
       `insert into stopped_log (org, why) values ('o', 'because')`,
       `insert into api_key (id, secret_hash, org, site, role) values ('k', '\\x00', 'o', 's', 'recorder')`,
       `insert into api_key_revocation (id) values ('k')`,
+      `insert into anchor (chain, contract, seq, root, view) values ('c', 'x', 1, decode(repeat('ab', 32), 'hex'), '\\x00')`,
+      `insert into anchor_log (anchor, org, size) select id, 'o', 1 from anchor`,
+      `insert into anchor_attempt (anchor, tx_hash, nonce, raw) select id, 't', 1, '\\x00' from anchor`,
+      `insert into anchor_inclusion (anchor, tx_hash, block, block_hash, header, tx_index, proof)
+       select id, 't', 1, 'h', '\\x00', 0, '{}' from anchor`,
+      `insert into anchor_final (inclusion) select id from anchor_inclusion`,
+      `insert into anchor_lost (inclusion) select id from anchor_inclusion`,
     ])
       await app.query(statement);
   });
@@ -61,7 +82,7 @@ describe('the evidence', () => {
   }
   const columnOf = (table: string): string =>
     ({ event: 'n', attempt: 'tx_id', api_key: 'id', api_key_revocation: 'id', disclosure: 'text' })[table] ??
-    'org';
+    (table.startsWith('anchor') ? ANCHOR_COLUMNS[table]! : 'org');
 
   for (const table of ALL)
     it(`in ${table} is neither changed nor removed by the service`, async () => {
@@ -157,6 +178,47 @@ describe('the evidence', () => {
       `insert into verdict (station, n, said_by, code, org) values ('p', 1, 'service', 'STEP_NOT_LEGAL', 'o')`,
     );
     expect(await pending()).to.deep.equal([]);
+  });
+
+  it('decides by itself what is left to do about an anchor', async () => {
+    const left = async (): Promise<unknown[]> =>
+      (
+        await app.query(
+          `select a.seq::int, o.inclusion is not null as included from anchor_open o join anchor a on a.id = o.anchor
+           where a.contract = 'y'`,
+        )
+      ).rows;
+    const include = (): Promise<unknown> =>
+      app.query(
+        `insert into anchor_inclusion (anchor, tx_hash, block, block_hash, header, tx_index, proof)
+         select id, 't', 1, 'h', '\\x00', 0, '{}' from anchor where contract = 'y'`,
+      );
+    const note = (table: string): Promise<unknown> =>
+      app.query(
+        `insert into ${table} (inclusion) select max(i.id) from anchor_inclusion i join anchor a on a.id = i.anchor where contract = 'y'`,
+      );
+    await app.query(
+      `insert into anchor (chain, contract, seq, root, view) values ('c', 'y', 1, decode(repeat('ab', 32), 'hex'), '\\x00')`,
+    );
+    expect(await left()).to.deep.equal([{ seq: 1, included: false }]);
+    await include();
+    expect(await left()).to.deep.equal([{ seq: 1, included: true }]);
+    // In one block at a time.
+    const twice = await include().then(
+      () => 'done',
+      (error: { code?: string }) => error.code,
+    );
+    expect(twice).to.equal('23505');
+    await note('anchor_lost');
+    expect(await left()).to.deep.equal([{ seq: 1, included: false }]);
+    await include();
+    await note('anchor_final');
+    expect(await left()).to.deep.equal([]);
+    // A chain that has forgotten everything.
+    await note('anchor_lost');
+    expect(await left()).to.deep.equal([{ seq: 1, included: false }]);
+    await refused(app, 'delete from anchor_open');
+    await refused(app, 'update anchor_open set inclusion = null');
   });
 
   it('needs an event for a verdict, and a code for what the service refused', async () => {
