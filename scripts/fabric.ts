@@ -51,9 +51,12 @@ command('up', 'bring everything up; on a running one, replace the contract if it
 command('status', 'the nodes, their processes and their heights').action(status);
 command('down', 'stop everything; the data stay').action(down);
 command('clean', 'delete the data of a stopped network').action(clean);
-command('add', 'take another member into a running network: its peer and its contract, no orderer')
+command('add', 'take another member into a running network: its orderer, its peer and its contract')
   .argument('<NAME:KIND>', 'for example SecondDecoctionMSP:decoction')
   .action(add);
+command('remove', 'take a member out of a running network; what it has written stays valid')
+  .argument('<NAME>', 'for example SecondDecoctionMSP')
+  .action(remove);
 command('logs', "the end of a node's log").argument('[node]').action(logs);
 program.addCommand(hostsCommand());
 
@@ -118,12 +121,19 @@ async function add(organisation: string, { data }: Data): Promise<void> {
   if (!runningIn(folder)) throw new Error(`nothing runs from ${folder}: npm run fabric first`);
   say(`a majority of the members takes in ${organisation}`);
   await control(controlPath(ledgerFolder(folder)), { add: organisation });
-  say(
-    `${organisation} is a member: its peer endorses, and it has approved the contract. It runs no orderer.`,
-  );
+  say(`${organisation} is a member: its peer endorses, its orderer orders, it has approved the contract.`);
   say(
     'The API serves it, with keys of its own in access.json, after npm run fabric -- down and npm run fabric.',
   );
+}
+
+async function remove(mspId: string, { data }: Data): Promise<void> {
+  const folder = resolve(data);
+  if (!runningIn(folder)) throw new Error(`nothing runs from ${folder}: npm run fabric first`);
+  say(`a majority of the members takes out ${mspId}`);
+  await control(controlPath(ledgerFolder(folder)), { remove: mspId });
+  say(`${mspId} is no member any more: it endorses nothing, orders nothing, and its processes have ended.`);
+  say('The API stops acting for it after npm run fabric -- down and npm run fabric.');
 }
 
 function clean({ data }: Data): void {

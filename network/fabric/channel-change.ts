@@ -5,11 +5,22 @@ import { common } from '@hyperledger/fabric-protos';
 
 import { flags } from '../flags.ts';
 import { makeBlock } from './channel.ts';
-import { CHANNEL, majorityOf, type NetworkLayout, type Places } from './layout.ts';
-import type { Member } from './members.ts';
+import {
+  organisationCount,
+  readConfig,
+  withConsenter,
+  withOrganisations,
+  withoutMember,
+  type Organisations,
+} from './channel-config.ts';
+import { majorityOf, type NetworkLayout, type Places } from './layout.ts';
+import type { Member, PublicMember } from './members.ts';
 import { ordererOptions, type Tools } from './tools.ts';
+import { insist } from './wait.ts';
 
-/** A channel whose configuration is to be changed, and its members until then. */
+const LIMIT_MS = 60_000;
+
+/** A channel whose configuration is to be changed, and the members who are there to change it. */
 export interface Changing {
   readonly tools: Tools;
   readonly places: Places;
@@ -18,45 +29,69 @@ export interface Changing {
 }
 
 /**
- * Has a majority of the members take another organisation into the channel, unless it is in it: its peers may then follow
- * the channel and endorse. It gets no part in ordering.
+ * Has a majority of the members take another member's organisations into the channel, unless they are in it. Answers with
+ * the configuration block that says so, which its orderer may join from.
  */
-export async function admitOrganisation(changing: Changing, joining: Member): Promise<void> {
-  const { tools, places, layout, members } = changing;
-  const [first] = members;
-  if (!first) throw new Error('the network has no members');
-  const { mspId } = joining.layout;
-  const folder = join(places.channel, `admit-${mspId}`);
-  mkdirSync(folder, { recursive: true });
+export async function admitOrganisations(changing: Changing, joining: Member): Promise<string> {
+  const example = await exampleWith(changing, joining);
+  return change(changing, (config) => withOrganisations(config, example, joining.identities));
+}
+
+/** Has a majority of the members let another member's orderer order, unless it does. */
+export async function admitConsenter(changing: Changing, joining: Member): Promise<void> {
+  const example = await exampleWith(changing, joining);
+  await change(changing, (config) => withConsenter(config, example, joining.identities));
+}
+
+/** Has a majority of the members take a member out of the channel, unless it is out of it. */
+export async function dismissOrganisations(changing: Changing, leaving: Organisations): Promise<void> {
+  await change(changing, (config) => withoutMember(config, leaving));
+}
+
+/** The configuration of a channel that a member is in from the start, beside the others. */
+async function exampleWith(
+  { tools, places, layout, members }: Changing,
+  joining: PublicMember,
+): Promise<common.Config> {
+  const folder = join(places.channel, 'example');
+  const block = join(folder, 'example.block');
   try {
-    const current = join(folder, 'current.block');
-    const fetch = ['channel', 'fetch', 'config', current, '-c', CHANNEL];
-    await tools.peer(first, ...fetch, ...ordererOptions(layout, members, first));
-    const original = readConfig(current);
-    if (organisationsOf(original).has(mspId)) return;
-    const updated = original.clone();
-    organisationsOf(updated).set(mspId, await describe(changing, folder, joining));
-    await agree(changing, folder, await difference(tools, folder, original, updated));
+    await makeBlock(tools, folder, block, layout.ordering, [...members, joining]);
+    return readConfig(block);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** What a channel's configuration says of an organisation: taken from that of a channel which it is in from the start. */
-async function describe(
-  { tools, layout, members }: Changing,
-  folder: string,
-  joining: Member,
-): Promise<common.ConfigGroup> {
-  const block = join(folder, 'example.block');
-  await makeBlock(tools, folder, block, layout.ordering, [...members, joining]);
-  const group = organisationsOf(readConfig(block)).get(joining.layout.mspId);
-  if (!group) throw new Error(`configtxgen says nothing of ${joining.layout.mspId}`);
-  return group;
+/** Changes the channel's configuration unless there is nothing to change. Answers with the block of the one in force. */
+async function change(
+  changing: Changing,
+  edit: (config: common.Config) => common.Config | undefined,
+): Promise<string> {
+  const { tools, places, layout, members } = changing;
+  const [first] = members;
+  if (!first) throw new Error('the network has no members');
+  mkdirSync(places.channel, { recursive: true });
+  const current = join(places.channel, 'current.block');
+  const fetch = async (): Promise<common.Config> => {
+    const command = ['channel', 'fetch', 'config', current, '-c', tools.channel];
+    await tools.peer(first, ...command, ...ordererOptions(layout, members, first));
+    return readConfig(current);
+  };
+  const original = await fetch();
+  const updated = edit(original);
+  if (!updated) return current;
+  const update = join(places.channel, 'update.tx');
+  writeFileSync(update, await updateOf(tools, places.channel, original, updated));
+  await agree(changing, original, update);
+  await insist('the channel has the new configuration', LIMIT_MS, async () => {
+    if (edit(await fetch())) throw new Error('it has the old one');
+  });
+  return current;
 }
 
-/** The update that leads from one configuration to another: a common.ConfigUpdate's bytes. */
-async function difference(
+/** The unsigned transaction that leads from one configuration to another, as the bytes that Fabric's commands take. */
+async function updateOf(
   tools: Tools,
   folder: string,
   original: common.Config,
@@ -66,39 +101,43 @@ async function difference(
   writeFileSync(path('original'), original.serializeBinary());
   writeFileSync(path('updated'), updated.serializeBinary());
   const files = flags({
-    '--channel_id': CHANNEL,
+    '--channel_id': tools.channel,
     '--original': path('original'),
     '--updated': path('updated'),
     // The command cannot write to the kind of pipe that Node gives it.
     '--output': path('update'),
   });
-  await tools.configtxlator('compute_update', ...files);
-  return readFileSync(path('update'));
+  try {
+    await tools.configtxlator('compute_update', ...files);
+    return envelopeOf(tools.channel, readFileSync(path('update'))).serializeBinary();
+  } finally {
+    for (const name of ['original', 'updated', 'update']) rmSync(path(name), { force: true });
+  }
 }
 
-/** Has the administrators of a majority of the members sign an update, and the last of them send it. */
+/** Has the administrators of majorities sign an update, those of the organisations and those of the orderers, and sends it. */
 async function agree(
   { tools, layout, members }: Changing,
-  folder: string,
-  update: Uint8Array,
+  config: common.Config,
+  update: string,
 ): Promise<void> {
-  const file = join(folder, 'update.tx');
-  writeFileSync(file, envelopeOf(update).serializeBinary());
-  const signers = members.slice(0, majorityOf(members.length));
-  const sender = signers.pop();
-  if (!sender) throw new Error('the network has no members');
+  const signersOf = (section: 'Application' | 'Orderer'): readonly Member[] =>
+    members.slice(0, majorityOf(organisationCount(config, section)));
+  const sign = ['channel', 'signconfigtx', '-f', update];
   // Each adds its signature to the file.
-  for (const signer of signers) await tools.peer(signer, 'channel', 'signconfigtx', '-f', file);
-  const send = ['channel', 'update', '-f', file, '-c', CHANNEL];
+  for (const signer of signersOf('Application')) await tools.peer(signer, ...sign);
+  for (const signer of signersOf('Orderer')) await tools.peerAsOrderer(signer, ...sign);
+  const [sender] = members as [Member];
+  const send = ['channel', 'update', '-f', update, '-c', tools.channel];
   await tools.peer(sender, ...send, ...ordererOptions(layout, members, sender));
 }
 
-function envelopeOf(update: Uint8Array): common.Envelope {
+function envelopeOf(channelId: string, update: Uint8Array): common.Envelope {
   const body = new common.ConfigUpdateEnvelope();
   body.setConfigUpdate(update);
   const channel = new common.ChannelHeader();
   channel.setType(common.HeaderType.CONFIG_UPDATE);
-  channel.setChannelId(CHANNEL);
+  channel.setChannelId(channelId);
   const header = new common.Header();
   header.setChannelHeader(channel.serializeBinary());
   const payload = new common.Payload();
@@ -107,22 +146,4 @@ function envelopeOf(update: Uint8Array): common.Envelope {
   const envelope = new common.Envelope();
   envelope.setPayload(payload.serializeBinary());
   return envelope;
-}
-
-/** The configuration in a configuration block's file. Throws when it is none. */
-export function readConfig(file: string): common.Config {
-  const [bytes] = common.Block.deserializeBinary(readFileSync(file)).getData()?.getDataList_asU8() ?? [];
-  if (!bytes) throw new Error(`${file} is no configuration block`);
-  const payload = common.Payload.deserializeBinary(
-    common.Envelope.deserializeBinary(bytes).getPayload_asU8(),
-  );
-  const config = common.ConfigEnvelope.deserializeBinary(payload.getData_asU8()).getConfig();
-  if (!config) throw new Error(`${file} is no configuration block`);
-  return config;
-}
-
-function organisationsOf(config: common.Config) {
-  const application = config.getChannelGroup()?.getGroupsMap().get('Application');
-  if (!application) throw new Error('the channel has no application');
-  return application.getGroupsMap();
 }

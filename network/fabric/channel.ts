@@ -43,7 +43,6 @@ function writeConfigtx(folder: string, content: object): void {
 
 /** The content of configtx.yaml for a new channel. */
 export function configtx(ordering: Ordering, members: readonly PublicMember[]): object {
-  const orderers = members.filter(({ layout }) => layout.orderer !== undefined);
   return {
     Profiles: {
       [PROFILE]: {
@@ -55,8 +54,8 @@ export function configtx(ordering: Ordering, members: readonly PublicMember[]): 
           // BFT cuts blocks by RequestBatchMaxInterval and has no use for this.
           BatchTimeout: '100ms',
           BatchSize: { MaxMessageCount: 200, AbsoluteMaxBytes: '10 MB', PreferredMaxBytes: '2 MB' },
-          Organizations: orderers.map(ordererOrganisation),
-          ...(ordering === 'bft' ? smartBft(orderers) : etcdRaft(orderers)),
+          Organizations: members.map(ordererOrganisation),
+          ...(ordering === 'bft' ? smartBft(members) : etcdRaft(members)),
         },
         Application: {
           Policies: {
@@ -92,7 +91,7 @@ function smartBft(members: readonly PublicMember[]): object {
     ConsenterMapping: members.map(({ layout, identities }, i) => ({
       ID: i + 1,
       Host: hostOf(layout),
-      Port: layout.orderer?.listen,
+      Port: layout.orderer.listen,
       MSPID: identities.ordererMspId,
       Identity: identities.orderer.certificate,
       ClientTLSCert: identities.ordererTls.certificate,
@@ -115,7 +114,7 @@ function etcdRaft(members: readonly PublicMember[]): object {
       },
       Consenters: members.map(({ layout, identities }) => ({
         Host: hostOf(layout),
-        Port: layout.orderer?.listen,
+        Port: layout.orderer.listen,
         ClientTLSCert: identities.ordererTls.certificate,
         ServerTLSCert: identities.ordererTls.certificate,
       })),
@@ -129,7 +128,7 @@ function ordererOrganisation({ layout, identities, msp }: PublicMember): object 
     Name: id,
     ID: id,
     MSPDir: msp.ordererOrganisation,
-    OrdererEndpoints: [`${hostOf(layout)}:${layout.orderer?.listen}`],
+    OrdererEndpoints: [`${hostOf(layout)}:${layout.orderer.listen}`],
     Policies: {
       Readers: signedBy(id, 'member'),
       Writers: signedBy(id, 'member'),

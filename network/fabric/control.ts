@@ -9,7 +9,9 @@ export type Command =
   /** Agree upon the contract as it is compiled in this package's folder. */
   | { readonly deploy: string }
   /** Take in a member, as NAME:KIND. */
-  | { readonly add: string };
+  | { readonly add: string }
+  /** Take this member out. */
+  | { readonly remove: string };
 
 /** What it says to that. */
 export interface Reply {

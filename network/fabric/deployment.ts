@@ -20,8 +20,8 @@ import type { Supervisor } from './supervisor.ts';
 import type { Tools } from './tools.ts';
 import { insist } from './wait.ts';
 
-// Calls that the replaced contract has begun may take as long as the API waits for an endorsement.
-const LAST_CALLS_MS = 5000;
+/** Calls that are under way may take as long as the API waits for an endorsement. */
+export const LAST_CALLS_MS = 5000;
 const CATCH_UP_MS = 60_000;
 
 interface Place {
@@ -54,6 +54,13 @@ export class Deployment {
   /** Gives a member that has just joined the contract that the others have agreed upon. */
   admit(member: Member): Promise<void> {
     const next = this.last.then(() => this.extend(member));
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Ends the contract's processes of a member that has left. */
+  dismiss(member: MemberLayout): Promise<void> {
+    const next = this.last.then(() => this.shorten(member));
     this.last = next.catch(() => undefined);
     return next;
   }
@@ -115,6 +122,13 @@ export class Deployment {
       if (!(await readDefinition(tools, member))) throw new Error('it does not yet');
     });
     await approve(deploying, member, definition, own);
+  }
+
+  private async shorten(member: MemberLayout): Promise<void> {
+    const { layout } = this;
+    await Promise.all(layout.builds.map(({ hash }) => this.supervisor.end(chaincodeNode(member, hash))));
+    const builds = layout.builds.map(({ hash, ports: { [member.mspId]: _, ...ports } }) => ({ hash, ports }));
+    writeLayout(this.place.places, { ...layout, builds });
   }
 
   /** Where a build's processes serve; chosen now if it is new. */

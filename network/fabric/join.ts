@@ -1,4 +1,5 @@
-import { orderingMembers, type NetworkLayout, type OrderingMember, type Places } from './layout.ts';
+import { flags } from '../flags.ts';
+import type { NetworkLayout, Places } from './layout.ts';
 import type { Member } from './members.ts';
 import { askOperations, isHealthy, metricIn } from './operations.ts';
 import type { Tools } from './tools.ts';
@@ -10,7 +11,7 @@ const LIMIT_MS = 60_000;
 export async function nodesAreHealthy(members: readonly Member[]): Promise<void> {
   const ports = members.flatMap((member) => [
     [member, member.layout.peer.operations] as const,
-    ...(member.layout.orderer ? [[member, member.layout.orderer.operations] as const] : []),
+    [member, member.layout.orderer.operations] as const,
   ]);
   await Promise.all(
     ports.map(
@@ -35,38 +36,38 @@ export async function joinChannel(
   layout: NetworkLayout,
   members: readonly Member[],
 ): Promise<void> {
-  const orderers = orderingMembers(layout).flatMap((at) => {
-    const member = members.find((one) => one.layout.mspId === at.mspId);
-    return member ? [{ member, at }] : [];
-  });
-  await Promise.all(orderers.map(({ member, at }) => joinOrderer(tools, places, member, at)));
+  await Promise.all(members.map((member) => joinOrderer(tools, member, places.genesis)));
   await Promise.all(members.map((member) => joinPeer(tools, places, member)));
-  if (layout.ordering === 'raft') await raftLeads(orderers);
+  if (layout.ordering === 'raft') await raftLeads(members);
 }
 
-/** Has a member's orderer join the channel, from its block 0, unless it is in it. */
-export async function joinOrderer(
-  tools: Tools,
-  places: Places,
-  member: Member,
-  at: OrderingMember,
-): Promise<void> {
+/** Has a member's orderer join the channel, from a configuration block of it, unless it is in it. */
+export async function joinOrderer(tools: Tools, member: Member, block: string): Promise<void> {
+  const { mspId } = member.layout;
   // The admin endpoint opens a little after the node has called itself healthy.
-  const listed = await insist(`the orderer of ${at.mspId} answers its administrator`, LIMIT_MS, () =>
-    tools.osnadmin(member, at, 'list'),
+  const listed = await insist(`the orderer of ${mspId} answers its administrator`, LIMIT_MS, () =>
+    tools.osnadmin(member, 'list'),
   );
   if (listed.includes(`"${tools.channel}"`)) return;
-  const answer = await tools.osnadmin(
-    member,
-    at,
-    'join',
-    '--channelID',
-    tools.channel,
-    '--config-block',
-    places.genesis,
-  );
+  const what = flags({ '--channelID': tools.channel, '--config-block': block });
+  const answer = await tools.osnadmin(member, 'join', ...what);
   // osnadmin ends well whatever it is answered.
-  if (!answer.includes('Status: 201')) throw new Error(`the orderer of ${at.mspId} does not join: ${answer}`);
+  if (!answer.includes('Status: 201')) throw new Error(`the orderer of ${mspId} does not join: ${answer}`);
+}
+
+/** What an orderer says of its part in the channel. */
+interface Participation {
+  readonly status: 'active';
+  readonly consensusRelation?: 'consenter';
+}
+
+/** Resolves when a member's orderer says so: that it is active once it has the blocks, and a consenter once it orders. */
+export async function ordererSays(tools: Tools, member: Member, wanted: Participation): Promise<void> {
+  const words = Object.entries(wanted).map(([name, value]) => new RegExp(`"${name}": *"${value}"`));
+  await insist(`the orderer of ${member.layout.mspId} is in the channel`, LIMIT_MS, async () => {
+    const said = await tools.osnadmin(member, 'list', ...flags({ '--channelID': tools.channel }));
+    if (!words.every((word) => word.test(said))) throw new Error(said);
+  });
 }
 
 /** Has a member's peer join the channel, from its block 0, unless it is in it. */
@@ -79,11 +80,11 @@ export async function joinPeer(tools: Tools, places: Places, member: Member): Pr
 }
 
 // Until one leads, Raft's orderers refuse everything.
-async function raftLeads(orderers: readonly { member: Member; at: OrderingMember }[]): Promise<void> {
+async function raftLeads(members: readonly Member[]): Promise<void> {
   await insist('an orderer leads', LIMIT_MS, async () => {
     const leads = await Promise.all(
-      orderers.map(async ({ member, at }) => {
-        const { body } = await askOperations(member.identities, at.orderer.operations, '/metrics');
+      members.map(async ({ identities, layout: { orderer } }) => {
+        const { body } = await askOperations(identities, orderer.operations, '/metrics');
         return metricIn(body, 'consensus_etcdraft_is_leader');
       }),
     );

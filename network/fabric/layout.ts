@@ -17,8 +17,7 @@ export interface MemberLayout extends Organisation {
   readonly name: string;
   /** Where it has a host of its own; without one, its nodes are on this machine and reached by nobody else. */
   readonly host?: Host;
-  /** No orderer where a member has joined a running network. */
-  readonly orderer?: OrdererPorts;
+  readonly orderer: OrdererPorts;
   readonly peer: PeerPorts;
 }
 
@@ -64,6 +63,8 @@ export interface NetworkLayout {
   readonly members: readonly MemberLayout[];
   /** One that is being taken in: where its nodes are to be, whenever that is finished. */
   readonly joining?: MemberLayout;
+  /** One that is being taken out, whenever that is finished. */
+  readonly leaving?: MemberLayout;
   /** Those that may be running: the deployed one, and another while the contract is being replaced. */
   readonly builds: readonly BuildLayout[];
 }
@@ -111,14 +112,6 @@ export const peerNode = ({ name }: MemberLayout): string => `peer-${name}`;
 export const chaincodeNode = ({ name }: MemberLayout, build: string): string =>
   `chaincode-${name}-${build.slice(0, 8)}`;
 
-/** A member that runs an orderer. */
-export type OrderingMember = MemberLayout & { readonly orderer: OrdererPorts };
-
-/** The members that run an orderer. */
-export function orderingMembers({ members }: NetworkLayout): OrderingMember[] {
-  return members.filter((member): member is OrderingMember => member.orderer !== undefined);
-}
-
 /** Fabric's MAJORITY of so many organisations. */
 export function majorityOf(organisations: number): number {
   return Math.floor(organisations / 2) + 1;
@@ -131,26 +124,17 @@ export async function newLayout(
 ): Promise<NetworkLayout> {
   checkNames(organisations);
   const ports = await choosePorts(6 * organisations.length);
-  const members = organisations.map(({ mspId, kind }, i) => {
-    const [listen = 0, operations = 0, admin = 0, ...peer] = ports.slice(6 * i, 6 * i + 6);
-    return {
-      mspId,
-      kind,
-      name: nameOf(mspId),
-      orderer: { listen, operations, admin },
-      peer: peerPorts(peer),
-    };
-  });
+  const members = organisations.map((one, i) => placed(one, ports.slice(6 * i, 6 * i + 6)));
   return { version: 1, ordering, members, builds: [] };
 }
 
-/** A member for a network that runs already: a peer without an orderer. */
+/** A member for a network that runs already. */
 export async function newMember(
   { members }: NetworkLayout,
-  { mspId, kind }: Organisation,
+  organisation: Organisation,
 ): Promise<MemberLayout> {
-  checkNames([...members, { mspId, kind }]);
-  return { mspId, kind, name: nameOf(mspId), peer: peerPorts(await choosePorts(3)) };
+  checkNames([...members, organisation]);
+  return placed(organisation, await choosePorts(6));
 }
 
 /** The layout that a folder was made for; undefined in a new one. Throws when it is of another version. */
@@ -168,8 +152,16 @@ export function writeLayout(places: Places, layout: NetworkLayout): void {
   renameSync(`${places.layout}.new`, places.layout);
 }
 
-function peerPorts([listen = 0, chaincode = 0, operations = 0]: readonly number[]): PeerPorts {
-  return { listen, chaincode, operations };
+function placed({ mspId, kind }: Organisation, ports: readonly number[]): MemberLayout {
+  const [listen = 0, operations = 0, admin = 0, ...rest] = ports;
+  const [peerListen = 0, chaincode = 0, peerOperations = 0] = rest;
+  return {
+    mspId,
+    kind,
+    name: nameOf(mspId),
+    orderer: { listen, operations, admin },
+    peer: { listen: peerListen, chaincode, operations: peerOperations },
+  };
 }
 
 /** What a member's nodes are called by. */

@@ -54,7 +54,8 @@ async function main(): Promise<void> {
 
 async function obey(network: RunningNetwork, command: Command): Promise<Reply> {
   if ('deploy' in command) return { sequence: await network.deploy(command.deploy) };
-  await network.add(parseOrganisation(command.add));
+  if ('add' in command) await network.add(parseOrganisation(command.add));
+  else await network.remove(command.remove);
   return {};
 }
 

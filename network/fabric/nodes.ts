@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import type { Command } from '../chaincode-server.ts';
 import type { Binaries } from './binaries.ts';
-import { hostOf, ordererNode, peerNode, type OrderingMember, type Places } from './layout.ts';
+import { hostOf, ordererNode, peerNode, type Places } from './layout.ts';
 import type { Member } from './members.ts';
 import { writeBuilder } from './package.ts';
 import { HOST } from './ports.ts';
@@ -26,11 +26,11 @@ export function prepareNodes(binaries: Binaries, places: Places): void {
 }
 
 /** A member's orderer. */
-export function newOrderer(binaries: Binaries, places: Places, member: Member, at: OrderingMember): Node {
-  const { listen, operations, admin } = at.orderer;
-  const { identities, msp } = member;
+export function newOrderer(binaries: Binaries, places: Places, member: Member): Node {
+  const { layout, identities, msp } = member;
+  const { listen, operations, admin } = layout.orderer;
   const { ordererTls: tls, tlsCa } = identities;
-  const name = ordererNode(at);
+  const name = ordererNode(layout);
   const data = places.data(name);
   const server = (prefix: string): NodeJS.ProcessEnv => ({
     [`${prefix}_TLS_ENABLED`]: 'true',
@@ -46,7 +46,7 @@ export function newOrderer(binaries: Binaries, places: Places, member: Member, a
     cwd: places.folder,
     env: {
       ...surroundings(places),
-      ORDERER_GENERAL_LISTENADDRESS: at.host?.listen ?? HOST,
+      ORDERER_GENERAL_LISTENADDRESS: layout.host?.listen ?? HOST,
       ORDERER_GENERAL_LISTENPORT: String(listen),
       ORDERER_GENERAL_LOCALMSPID: identities.ordererMspId,
       ORDERER_GENERAL_LOCALMSPDIR: msp.orderer,

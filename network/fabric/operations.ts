@@ -47,6 +47,13 @@ export async function isHealthy(identities: MemberIdentities, port: number): Pro
   );
 }
 
+/** Whether the node that has answered so is the orderer that the others follow. */
+export function isLeading(metrics: string): boolean {
+  return ['consensus_BFT_is_leader', 'consensus_etcdraft_is_leader'].some(
+    (name) => metricIn(metrics, name) === 1,
+  );
+}
+
 /** A metric's value in what a node has answered, the first if it has several. */
 export function metricIn(metrics: string, name: string): number | undefined {
   const line = metrics.split('\n').find((text) => text.startsWith(`${name}{`) || text.startsWith(`${name} `));

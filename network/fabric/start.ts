@@ -8,6 +8,7 @@ import { admitMember } from './admit.ts';
 import { findBinaries, type Binaries } from './binaries.ts';
 import { makeGenesis } from './channel.ts';
 import { Deployment } from './deployment.ts';
+import { dismissMember } from './dismiss.ts';
 import { joinChannel, nodesAreHealthy } from './join.ts';
 import {
   CHAINCODE,
@@ -15,7 +16,6 @@ import {
   gatewayOf,
   majorityOf,
   newLayout,
-  orderingMembers,
   placesIn,
   readLayout,
   writeLayout,
@@ -55,8 +55,10 @@ export interface RunningNetwork {
    * of its definition. The contract goes on answering meanwhile.
    */
   deploy(chaincode: string): Promise<number>;
-  /** Takes another member in, with a peer and without an orderer; answers when its peer endorses with the others'. */
+  /** Takes another member in; answers when its orderer orders and its peer endorses with the others'. */
   add(organisation: Organisation): Promise<void>;
+  /** Takes a member out; answers when those that stay endorse. */
+  remove(mspId: string): Promise<void>;
   /** Leaves nothing running and the data where they are. */
   stop(): Promise<void>;
 }
@@ -77,6 +79,7 @@ export async function startFabric(options: FabricOptions): Promise<RunningNetwor
   await prepare(tools, binaries, places, layout, members);
   const supervisor = await Supervisor.takeCharge(places, log);
   const deployment = new Deployment({ tools, places, members }, supervisor, log);
+  const parts = { tools, binaries, places, supervisor, deployment, members, log };
   const bringUp = async (): Promise<void> => {
     await startNodes(supervisor, binaries, places, layout, members);
     await nodesAreHealthy(members);
@@ -99,8 +102,14 @@ export async function startFabric(options: FabricOptions): Promise<RunningNetwor
     failed: supervisor.failed,
     deploy: (chaincode) => deployment.deploy(resolve(chaincode)),
     async add(organisation) {
-      const network = { tools, binaries, places, supervisor, deployment, members, log };
-      members.push(await admitMember(network, organisation));
+      members.push(await admitMember(parts, organisation));
+      await networkIsReady(members);
+      saveProfile(places, members);
+    },
+    async remove(mspId) {
+      await dismissMember(parts, mspId);
+      const staying = members.filter((member) => member.layout.mspId !== mspId);
+      members.splice(0, members.length, ...staying);
       await networkIsReady(members);
       saveProfile(places, members);
     },
@@ -159,10 +168,8 @@ async function startNodes(
   members: readonly Member[],
 ): Promise<void> {
   await checkPorts(layout);
-  const orderers = orderingMembers(layout);
   for (const member of members) {
-    const at = orderers.find(({ mspId }) => mspId === member.layout.mspId);
-    if (at) supervisor.run(newOrderer(binaries, places, member, at));
+    supervisor.run(newOrderer(binaries, places, member));
     supervisor.run(newPeer(binaries, places, member));
   }
 }
@@ -170,7 +177,7 @@ async function startNodes(
 // The ports are written into the channel, so they cannot simply be others this time.
 async function checkPorts({ members }: NetworkLayout): Promise<void> {
   for (const { mspId, orderer, peer } of members) {
-    for (const port of [...Object.values(orderer ?? {}), ...Object.values(peer)] as number[]) {
+    for (const port of [...Object.values(orderer), ...Object.values(peer)] as number[]) {
       if (!(await isFree(port))) {
         throw new Error(`port ${port} of ${HOST}, which is ${mspId}'s, is in use by another program`);
       }

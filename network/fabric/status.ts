@@ -1,14 +1,6 @@
 import { openMember } from '../identities/member.ts';
-import {
-  ordererNode,
-  peerNode,
-  placesIn,
-  readLayout,
-  type MemberLayout,
-  type NetworkLayout,
-  type Places,
-} from './layout.ts';
-import { askOperations, metricIn } from './operations.ts';
+import { ordererNode, peerNode, placesIn, readLayout, type MemberLayout, type Places } from './layout.ts';
+import { askOperations, isLeading, metricIn } from './operations.ts';
 import { isRunning, readProcesses, type ProcessRecord } from './processes.ts';
 
 /** A node of a network, as it is now. */
@@ -28,15 +20,12 @@ export async function readStatus(folder: string): Promise<NodeStatus[]> {
   const layout = readLayout(places);
   if (!layout) throw new Error(`there is no network in ${folder}`);
   const running = readProcesses(places.run).filter(isRunning);
-  const members = await Promise.all(
-    layout.members.map((member) => statusOf(places, layout, member, running)),
-  );
+  const members = await Promise.all(layout.members.map((member) => statusOf(places, member, running)));
   return members.flat();
 }
 
 async function statusOf(
   places: Places,
-  { ordering }: NetworkLayout,
   member: MemberLayout,
   running: readonly ProcessRecord[],
 ): Promise<NodeStatus[]> {
@@ -48,19 +37,17 @@ async function statusOf(
       () => '',
     );
   const node = (name: string) => ({ name, mspId, pid: running.find((one) => one.name === name)?.pid });
-  const nodes: NodeStatus[] = [];
-  if (orderer) {
-    const metrics = await metricsAt(orderer.operations);
-    const consensus = ordering === 'bft' ? 'consensus_BFT' : 'consensus_etcdraft';
-    nodes.push({
+  const ofOrderer = await metricsAt(orderer.operations);
+  const ofPeer = await metricsAt(peer.operations);
+  const contracts = running.filter(({ name }) => name.startsWith(`chaincode-${member.name}-`));
+  return [
+    {
       ...node(ordererNode(member)),
       // Not the consensus's own count: it stands still while an orderer catches up (3.1.5).
-      blocks: metricIn(metrics, 'ledger_blockchain_height'),
-      isLeader: metricIn(metrics, `${consensus}_is_leader`) === 1,
-    });
-  }
-  const metrics = await metricsAt(peer.operations);
-  nodes.push({ ...node(peerNode(member)), blocks: metricIn(metrics, 'ledger_blockchain_height') });
-  const contracts = running.filter(({ name }) => name.startsWith(`chaincode-${member.name}-`));
-  return [...nodes, ...contracts.map(({ name, pid }) => ({ name, mspId, pid }))];
+      blocks: metricIn(ofOrderer, 'ledger_blockchain_height'),
+      isLeader: isLeading(ofOrderer),
+    },
+    { ...node(peerNode(member)), blocks: metricIn(ofPeer, 'ledger_blockchain_height') },
+    ...contracts.map(({ name, pid }) => ({ name, mspId, pid })),
+  ];
 }

@@ -3,14 +3,7 @@ import { promisify } from 'node:util';
 
 import { flags } from '../flags.ts';
 import type { Binaries, Program } from './binaries.ts';
-import {
-  CHANNEL,
-  hostOf,
-  orderingMembers,
-  type NetworkLayout,
-  type OrderingMember,
-  type Places,
-} from './layout.ts';
+import { CHANNEL, hostOf, type NetworkLayout, type Places } from './layout.ts';
 import type { Member, PublicMember } from './members.ts';
 import { administrator } from './nodes.ts';
 import { HOST } from './ports.ts';
@@ -56,10 +49,10 @@ export class Tools {
   }
 
   /** `osnadmin channel`, at a member's own orderer. */
-  osnadmin({ identities }: Member, at: OrderingMember, ...args: readonly string[]): Promise<string> {
+  osnadmin({ layout, identities }: Member, ...args: readonly string[]): Promise<string> {
     const { clientTls, tlsCa } = identities;
     const more = flags({
-      '-o': `${HOST}:${at.orderer.admin}`,
+      '-o': `${HOST}:${layout.orderer.admin}`,
       '--ca-file': tlsCa.certificate,
       '--client-cert': clientTls.certificate,
       '--client-key': clientTls.key,
@@ -88,11 +81,10 @@ export function ordererOptions(
   members: readonly PublicMember[],
   { layout: own, identities: { clientTls } }: Member,
 ): string[] {
-  const orderers = orderingMembers(layout);
   // Whoever has a host of its own depends on nobody else's.
-  const at = (own.host && orderers.find(({ mspId }) => mspId === own.mspId)) ?? orderers[0];
+  const at = own.host ? own : layout.members[0];
   const owner = members.find((member) => member.layout.mspId === at?.mspId);
-  if (!at || !owner) throw new Error('the network has no orderer');
+  if (!at || !owner) throw new Error('the network has no members');
   const where = flags({
     '-o': `${hostOf(at)}:${at.orderer.listen}`,
     '--cafile': owner.identities.tlsCa.certificate,

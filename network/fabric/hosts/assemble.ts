@@ -16,7 +16,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Binaries } from '../binaries.ts';
 import { makeBlock } from '../channel.ts';
-import { readConfig } from '../channel-change.ts';
+import { readConfig } from '../channel-config.ts';
 import { placesIn } from '../layout.ts';
 import { Tools } from '../tools.ts';
 import { parseConsortium, type Consortium } from './consortium.ts';

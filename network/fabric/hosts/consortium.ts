@@ -8,9 +8,9 @@ import {
   nameOf,
   ORDERINGS,
   type Host,
+  type MemberLayout,
   type NetworkLayout,
   type Ordering,
-  type OrderingMember,
 } from '../layout.ts';
 
 /** What the members have agreed upon before anything runs: who they are and where. */
@@ -21,7 +21,7 @@ export interface Consortium {
 }
 
 /** A member with a host of its own. */
-export interface HostMember extends OrderingMember {
+export interface HostMember extends MemberLayout {
   readonly host: Host;
   /** Where the contract's process serves; the next port too, while one build replaces another. */
   readonly contract: number;

@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Binaries } from '../binaries.ts';
 import { keepBuild, keptBuild, readBuild } from '../build.ts';
 import { joinOrderer, joinPeer } from '../join.ts';
-import { ordererNode, peerNode, type Ordering } from '../layout.ts';
+import { ordererNode, peerNode } from '../layout.ts';
 import { approve, commit, install, readDefinition, type Definition, type Deploying } from '../lifecycle.ts';
 import type { Member } from '../members.ts';
-import { askOperations, metricIn } from '../operations.ts';
+import { askOperations, isLeading, metricIn } from '../operations.ts';
 import { newPackage } from '../package.ts';
 import { allEndorseThrough } from '../ready.ts';
 import { Tools } from '../tools.ts';
@@ -45,9 +45,9 @@ export async function openHost(
 }
 
 /** Has the member's running orderer and peer join the channel, unless they have. */
-export async function joinAsMember({ folder, member, deploying }: Host): Promise<void> {
+export async function joinAsMember({ member, deploying }: Host): Promise<void> {
   const { tools, places } = deploying;
-  await joinOrderer(tools, places, member, folder.own);
+  await joinOrderer(tools, member, places.genesis);
   await joinPeer(tools, places, member);
 }
 
@@ -109,14 +109,14 @@ export interface NodeStatus {
 
 /** The nodes of a member's host, as they are now. */
 export async function readHostStatus({ folder, member }: Host): Promise<NodeStatus[]> {
-  const { own, consortium } = folder;
+  const { own } = folder;
   const node = async (name: string, port: number): Promise<NodeStatus> => {
     const { health, metrics } = await askNode(member, port);
     return {
       name,
       health,
       blocks: metricIn(metrics, 'ledger_blockchain_height'),
-      isLeader: metricIn(metrics, LEADS[consortium.ordering]) === 1,
+      isLeader: isLeading(metrics),
     };
   };
   return Promise.all([
@@ -124,11 +124,6 @@ export async function readHostStatus({ folder, member }: Host): Promise<NodeStat
     node(peerNode(own), own.peer.operations),
   ]);
 }
-
-const LEADS: Readonly<Record<Ordering, string>> = {
-  bft: 'consensus_BFT_is_leader',
-  raft: 'consensus_etcdraft_is_leader',
-};
 
 async function askNode({ identities }: Member, port: number): Promise<{ health: string; metrics: string }> {
   try {

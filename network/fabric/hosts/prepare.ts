@@ -90,7 +90,7 @@ export async function issueAccess({ layout, identities }: Member): Promise<Acces
 }
 
 function writeServices(binaries: Binaries, { places, own }: HostFolder, member: Member): void {
-  const orderer = newOrderer(binaries, places, member, own);
+  const orderer = newOrderer(binaries, places, member);
   const peer = newPeer(binaries, places, member);
   const { environments } = filesIn(places.folder);
   mkdirSync(environments, { recursive: true, mode: 0o700 });

@@ -104,8 +104,8 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
         const asked = request(options, (response) => resolve(response.statusCode === 401));
         asked.on('error', () => resolve(true)).end();
       });
-    expect(await refused(hospital!.orderer!.admin)).to.equal(true);
-    expect(await refused(hospital!.orderer!.operations)).to.equal(true);
+    expect(await refused(hospital!.orderer.admin)).to.equal(true);
+    expect(await refused(hospital!.orderer.operations)).to.equal(true);
     expect(await refused(hospital!.peer.operations)).to.equal(true);
   });
 
