@@ -1,14 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 
-import { credentials } from '@grpc/grpc-js';
-import { common, gateway, peer } from '@hyperledger/fabric-protos';
-// A CommonJS module whose exports Node cannot name: only its default import has them.
-import timestampPb from 'google-protobuf/google/protobuf/timestamp_pb.js';
+import { Client, credentials } from '@grpc/grpc-js';
+import { connect, hash } from '@hyperledger/fabric-gateway';
 
-import { sha256 } from '../identities/signature.ts';
-import { readSigner, type Signer } from '../identities/signer.ts';
+import { readSigner } from '../identities/signer.ts';
 import { CHAINCODE, CHANNEL, gatewayOf, hostOf } from './layout.ts';
 import type { Member, PublicMember } from './members.ts';
 import { insist } from './wait.ts';
@@ -39,72 +35,31 @@ export async function allEndorseThrough(
 
 async function endorse(member: Member, members: readonly PublicMember[], channel: string): Promise<void> {
   const { identities, layout } = member;
-  const signer = readSigner(layout.mspId, identities.service);
-  const { txId, proposal } = propose(signer, channel);
-  const request = new gateway.EndorseRequest();
-  request.setTransactionId(txId);
-  request.setChannelId(channel);
-  request.setProposedTransaction(proposal);
-  request.setEndorsingOrganizationsList(members.map((one) => one.layout.mspId));
   const { clientTls, tlsCa } = identities;
-  const client = new gateway.GatewayClient(
+  const client = new Client(
     gatewayOf(layout),
     credentials.createSsl(
-      ...[tlsCa.certificate, clientTls.key, clientTls.certificate].map((f) => readFileSync(f)),
+      ...[tlsCa.certificate, clientTls.key, clientTls.certificate].map((file) => readFileSync(file)),
     ),
     // An address cannot be asked for by TLS; every peer's certificate is for localhost too.
     isIPv4(hostOf(layout)) ? { 'grpc.ssl_target_name_override': 'localhost' } : {},
   );
+  const { mspId, certificate, sign } = readSigner(layout.mspId, identities.service);
+  const gateway = connect({
+    client,
+    identity: { mspId, credentials: Buffer.from(certificate) },
+    // Our signer hashes what it signs.
+    hash: hash.none,
+    signer: (message) => Promise.resolve(sign(message)),
+  });
   try {
-    await new Promise<void>((resolve, reject) => {
-      client.endorse(request, { deadline: Date.now() + CALL_LIMIT_MS }, (error) =>
-        error ? reject(error) : resolve(),
-      );
-    });
+    const endorsingOrganizations = members.map((one) => one.layout.mspId);
+    const contract = gateway.getNetwork(channel).getContract(CHAINCODE);
+    await contract
+      .newProposal(QUESTION, { endorsingOrganizations })
+      .endorse({ deadline: Date.now() + CALL_LIMIT_MS });
   } finally {
+    gateway.close();
     client.close();
   }
-}
-
-/** A signed proposal to ask the contract for its metadata (fabric-protos, peer/proposal.proto). */
-function propose(signer: Signer, channelId: string): { txId: string; proposal: peer.SignedProposal } {
-  const nonce = randomBytes(24);
-  const txId = sha256(nonce, signer.identity).toString('hex');
-  const id = new peer.ChaincodeID();
-  id.setName(CHAINCODE);
-
-  const extension = new peer.ChaincodeHeaderExtension();
-  extension.setChaincodeId(id);
-  const channel = new common.ChannelHeader();
-  channel.setType(common.HeaderType.ENDORSER_TRANSACTION);
-  channel.setChannelId(channelId);
-  channel.setTxId(txId);
-  channel.setTimestamp(timestampPb.Timestamp.fromDate(new Date()));
-  channel.setExtension$(extension.serializeBinary());
-  const signature = new common.SignatureHeader();
-  signature.setCreator(signer.identity);
-  signature.setNonce(nonce);
-  const header = new common.Header();
-  header.setChannelHeader(channel.serializeBinary());
-  header.setSignatureHeader(signature.serializeBinary());
-
-  const input = new peer.ChaincodeInput();
-  input.setArgsList([Buffer.from(QUESTION)]);
-  const spec = new peer.ChaincodeSpec();
-  spec.setType(peer.ChaincodeSpec.Type.NODE);
-  spec.setChaincodeId(id);
-  spec.setInput(input);
-  const invocation = new peer.ChaincodeInvocationSpec();
-  invocation.setChaincodeSpec(spec);
-  const payload = new peer.ChaincodeProposalPayload();
-  payload.setInput(invocation.serializeBinary());
-
-  const proposal = new peer.Proposal();
-  proposal.setHeader(header.serializeBinary());
-  proposal.setPayload(payload.serializeBinary());
-  const bytes = proposal.serializeBinary();
-  const signed = new peer.SignedProposal();
-  signed.setProposalBytes(bytes);
-  signed.setSignature(signer.sign(bytes));
-  return { txId, proposal: signed };
 }
