@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { findBinaries } from '@yaoji/network/fabric/binaries';
 import { writeAccess, writeAccessProfile } from '@yaoji/network/fabric/hosts/access';
+import { writeApiService } from '@yaoji/network/fabric/hosts/api';
 import { accept, assemble } from '@yaoji/network/fabric/hosts/assemble';
 import { parseConsortium } from '@yaoji/network/fabric/hosts/consortium';
 import { filesIn, openFolder } from '@yaoji/network/fabric/hosts/folder';
@@ -66,17 +68,10 @@ export function hostsCommand(): Command {
     .action(access);
   hosts
     .command('profile')
-    .description("the API's LEDGER_PROFILE, from the access that every member gave")
+    .description("the API's LEDGER_PROFILE, from the access that every member gave, and a unit for it")
     .argument('<access...>', 'the folders that `access` wrote')
     .requiredOption('--out <folder>', 'where network.json and copies of the identities go')
-    .action((accesses: string[], { out }: { out: string }) =>
-      say(
-        `LEDGER_PROFILE=${writeAccessProfile(
-          accesses.map((one) => resolve(one)),
-          resolve(out),
-        )}`,
-      ),
-    );
+    .action(profile);
   hosts
     .command('all')
     .description(
@@ -156,6 +151,18 @@ async function access(out: string, { folder }: Folder): Promise<void> {
   const host = await open(folder);
   await writeAccess(host, resolve(out));
   say(`${resolve(out)} lets the API act for ${host.folder.own.mspId}: it holds keys`);
+}
+
+function profile(accesses: string[], { out }: { out: string }): void {
+  const folder = resolve(out);
+  const path = writeAccessProfile(
+    accesses.map((one) => resolve(one)),
+    folder,
+  );
+  say(`LEDGER_PROFILE=${path}`);
+  const main = fileURLToPath(import.meta.resolve('@yaoji/api/main'));
+  const { unit, environment } = writeApiService(folder, main, path);
+  say(`${unit} runs the API with the settings of ${environment}: DATABASE_URL is yours to say`);
 }
 
 async function all(description: string, { out }: { out: string }): Promise<void> {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import {
   existsSync,
@@ -6,16 +7,19 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Binaries } from '@yaoji/network/fabric/binaries';
+import { writeApiService } from '@yaoji/network/fabric/hosts/api';
 import { memberOf, parseConsortium } from '@yaoji/network/fabric/hosts/consortium';
 import { filesIn } from '@yaoji/network/fabric/hosts/folder';
 import { parseHandOver } from '@yaoji/network/fabric/hosts/hand-over';
 import { prepareMember } from '@yaoji/network/fabric/hosts/prepare';
 import { expect } from 'chai';
+import { leaveOut } from '../../support/left-out.ts';
 import { readUnit } from '../../support/unit-file.ts';
 
 const HOSPITAL = { mspId: 'HospitalMSP', kind: 'hospital', host: 'ledger.hospital.example' };
@@ -54,13 +58,53 @@ describe('The description of a consortium over several hosts', () => {
   });
 });
 
+/** Fails with whatever systemd has to say about the units in a folder. */
+function systemdSaysNothing(test: Mocha.Context, units: string): void {
+  const files = readdirSync(units).map((file) => join(units, file));
+  const { error, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...files], {
+    encoding: 'utf8',
+  });
+  if (error) leaveOut(test, 'systemd about our units', error.message);
+  // It is content with a setting that it does not know, and says so only.
+  expect(`${stdout}${stderr}`).to.equal('');
+}
+
+describe('The service of the API', () => {
+  const out = mkdtempSync(join(tmpdir(), 'yaoji-api-'));
+  after(() => rmSync(out, { recursive: true }));
+  const main = join(out, 'main.js');
+  const write = () => writeApiService(out, main, join(out, 'network.json'));
+
+  it('is run by a unit that restarts it and lets it write to the keys of its stations only', () => {
+    const { command, environment } = readUnit(write().unit);
+    expect(command).to.deep.equal([process.execPath, main]);
+    expect(environment).to.include({ NODE_ENV: 'production', LEDGER_PROFILE: join(out, 'network.json') });
+    expect(environment['STATION_KEYS']).to.equal(join(out, 'station-keys'));
+    const unit = readFileSync(join(out, 'units', 'yaoji-api.service'), 'utf8').split('\n');
+    expect(unit).to.include.members(['Restart=always', `ReadWritePaths=${join(out, 'station-keys')}`]);
+  });
+
+  it('keeps the settings that its operator has completed, and nobody else reads them', () => {
+    const { environment } = write();
+    expect(statSync(environment).mode & 0o077).to.equal(0);
+    writeFileSync(environment, 'DATABASE_URL=postgres://yaoji@db/yaoji\n');
+    write();
+    expect(readFileSync(environment, 'utf8')).to.equal('DATABASE_URL=postgres://yaoji@db/yaoji\n');
+  });
+
+  it('has a unit that systemd finds nothing to say about', function () {
+    write();
+    systemdSaysNothing(this, join(out, 'units'));
+  });
+});
+
 describe("A member's folder on a host of its own", () => {
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-host-'));
   const own = join(folder, 'courier');
   const { members } = parseConsortium(DESCRIPTION);
   const file = (...path: string[]): string => readFileSync(join(own, ...path), 'utf8');
   const binaries: Binaries = {
-    path: (program) => `/opt/fabric/bin/${program}`,
+    path: (program) => join(folder, 'bin', program),
     config: folder,
     versions: { peer: 'none', orderer: 'none' },
   };
@@ -69,6 +113,10 @@ describe("A member's folder on a host of its own", () => {
 
   before(async () => {
     for (const yaml of ['core.yaml', 'orderer.yaml']) writeFileSync(join(folder, yaml), '');
+    mkdirSync(join(folder, 'bin'));
+    for (const program of ['peer', 'orderer']) {
+      writeFileSync(join(folder, 'bin', program), '', { mode: 0o755 });
+    }
     await prepare();
   });
   after(() => rmSync(folder, { recursive: true }));
@@ -106,7 +154,7 @@ describe("A member's folder on a host of its own", () => {
   it('has units that restart, write to their own data only, and gain nothing', () => {
     const unit = file('units', 'yaoji-peer-courier.service');
     for (const setting of [
-      'ExecStart=/opt/fabric/bin/peer node start',
+      `ExecStart=${join(folder, 'bin', 'peer')} node start`,
       'User=yaoji',
       'Restart=always',
       'NoNewPrivileges=yes',
@@ -116,6 +164,10 @@ describe("A member's folder on a host of its own", () => {
       expect(unit.split('\n')).to.include(setting);
     }
     expect(existsSync(join(own, 'data', 'peer-courier'))).to.equal(true);
+  });
+
+  it('has units that systemd finds nothing to say about', function () {
+    systemdSaysNothing(this, join(own, 'units'));
   });
 
   it('says what to open for whom, and what to do', () => {
