@@ -12,7 +12,8 @@ import {
   type Trust,
 } from '@yaoji/chaincode/core';
 import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
-import { CHECK, OUTCOME } from '@yaoji/web/words/page';
+import { CHECK } from '@yaoji/web/words/checks';
+import { OUTCOME } from '@yaoji/web/words/page';
 
 /** A file or an argument that is not what it should be. */
 class Unreadable extends Error {}

@@ -1,4 +1,4 @@
-import { at, memberSchema, readBundle, replay } from '@yaoji/chaincode/core';
+import { at, memberSchema, readBundle, replay, RULES } from '@yaoji/chaincode/core';
 import type { Story } from './story.ts';
 import type { Words } from './words/page.ts';
 
@@ -35,4 +35,18 @@ export function storyOf(bundle: unknown): Story {
       .sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
       .map(({ step, time, org, open }) => ({ step, time, org: nameOf(org), open })),
   };
+}
+
+/** The step that a check's detail names by its place in the bundle, as /trails/0/records/3; undefined where it names none. */
+export function stepAt(bundle: unknown, detail: string): { words: Words; time: string } | undefined {
+  const [, trail, record] = /^\/trails\/(\d+)\/records\/(\d+)[/:]/.exec(detail) ?? [];
+  if (!trail || !record) return undefined;
+  try {
+    const { step, time } = readBundle(bundle).trails[Number(trail)]!.records[Number(record)]!.record.entry;
+    const rule = Object.hasOwn(RULES, step) ? RULES[step] : undefined;
+    return rule && { words: { zh: rule.zh, en: rule.en }, time };
+  } catch {
+    // What cannot be read has no steps.
+    return undefined;
+  }
 }

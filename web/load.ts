@@ -1,4 +1,4 @@
-import { parseJson, toTrust, type Json, type Trust } from '@yaoji/chaincode/core';
+import { parseJson, toBase64url, toTrust, type Json, type Trust } from '@yaoji/chaincode/core';
 import type { TroubleId } from './words/page.ts';
 
 /** Why what a check needs did not arrive. */
@@ -23,8 +23,21 @@ export interface Loaded<T> {
   bytes: Uint8Array;
 }
 
-/** The bundle of the box with this token, unread: judging it is `verify`'s. Throws Trouble. */
-export const loadBundle = (token: string): Promise<Loaded<Json>> => load(`/v1/packages/${token}/bundle`);
+/**
+ * The bundle of the box with this token, unread: judging it is `verify`'s. With a nonce the ledger is asked anew, for a view
+ * that carries it. Throws Trouble.
+ */
+export const loadBundle = (token: string, nonce?: Uint8Array): Promise<Loaded<Json>> =>
+  load(`/v1/packages/${token}/bundle${nonce ? `?nonce=${toBase64url(nonce)}` : ''}`);
+
+/** A file that the reader chose, unread like any bundle. Throws Trouble. */
+export async function openFile(file: Blob): Promise<Loaded<Json>> {
+  try {
+    return read(new Uint8Array(await file.arrayBuffer()));
+  } catch (cause) {
+    throw new Trouble('unreadable', { cause });
+  }
+}
 
 /** The trust file that came with this page. Throws Trouble: without one nothing can be checked. */
 export async function loadTrust(): Promise<Loaded<Trust>> {
@@ -62,11 +75,16 @@ async function load(path: string): Promise<Loaded<Json>> {
   if (status === 429 || status === 503) throw new Trouble('busy', { status, wait: waitOf(response) });
   if (!response.ok) throw new Trouble('refused', { status });
   try {
-    return { value: parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), bytes };
+    return read(bytes);
   } catch (cause) {
     throw new Trouble('unreadable', { cause });
   }
 }
+
+const read = (bytes: Uint8Array): Loaded<Json> => ({
+  value: parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes)),
+  bytes,
+});
 
 /** Retry-After in seconds; its form as a date is not worth a clock that may be wrong. */
 function waitOf(response: Response): number | undefined {

@@ -1,7 +1,7 @@
 import type { Json } from '@yaoji/chaincode/core';
 import { h, htmlOf, type Element, type Piece } from './element.ts';
 import { both, paragraph, storyParts } from './story.ts';
-import { filled, NOT_FOUND, PAGE, PRODUCT, type Words } from './words/page.ts';
+import { filled, NOT_FOUND, PAGE, PRODUCT, STORY, type Words } from './words/page.ts';
 
 /** What the server-rendered page of a box says: nothing that a stranger with the token may not see. */
 export interface PackagePage {
@@ -70,6 +70,8 @@ export function renderPackagePage(page: PackagePage): string {
         h('a', { class: 'button', href: bundle, download: 'yaoji-bundle.json' }, ...both(PAGE.save)),
       ),
       paragraph(PAGE.saveNote, { class: 'hint' }),
+      // Only a script can open a file: so it brings the chooser along.
+      h('div', { id: 'saved' }),
     ),
     h('footer', {}, paragraph(PAGE.whoSees)),
   );
@@ -89,7 +91,7 @@ const section = (attributes: Readonly<Record<string, string>>, ...pieces: Piece[
   h('section', attributes, ...pieces);
 
 /** Whose word the part below is; the browser changes it once it has checked. */
-const source = (): Element => paragraph(PAGE.serviceWord, { class: 'source not-checked' });
+const source = (): Element => paragraph(STORY.serviceWord, { class: 'source not-checked' });
 
 function documentOf(title: Words, ...pieces: (Piece | undefined)[]): string {
   const document = h(

@@ -1,88 +1,146 @@
-import type { Check, CheckId, Outcome, Report, Trust } from '@yaoji/chaincode/core';
+import type { Check, Outcome } from '@yaoji/chaincode/core';
+import { stepAt } from './bundle-story.ts';
 import { h, type Element, type Piece } from './element.ts';
-import { both, paragraph } from './story.ts';
-import { CHECK, CHECKING, filled, OUTCOME, TROUBLE, type Words } from './words/page.ts';
 import type { Trouble } from './load.ts';
+import { foundOf } from './found.ts';
+import { countsOf, sentenceOf, type Seen } from './sentence.ts';
+import { both, paragraph } from './story.ts';
+import { dayAndHour } from './time.ts';
+import { CHECKING, FAILS, filled, OUTCOME, SAVED, TROUBLE, type Words } from './words/page.ts';
+import type * as CheckWords from './words/checks.ts';
 
 // What came of checking, as pieces of the page. An outcome is always a word, a symbol and a shape; colour only helps.
 
 /** Something is being done. */
 export const running = (): Piece[] => [verdict('not-checked', CHECKING.running)];
 
-// Without these, a report that is ok says less than "complete and unchanged": the trust file decides which are required.
-const WHOLE: readonly CheckId[] = ['form', 'box', 'signatures', 'trail', 'rules', 'disclosures', 'inclusion'];
-
-/** Whether a report says of the whole record that it holds; on a development ledger, as far as one operator's word goes. */
-export function isWhole({ ok, checks }: Report, development: boolean): boolean {
-  const needed: readonly CheckId[] = development ? WHOLE : [...WHOLE, 'endorsement'];
-  return ok && needed.every((id) => checks.some((check) => check.id === id && check.outcome === 'passed'));
-}
+/** How the bundle was come by: asked for, asked for with the reader's own nonce, or opened from a file of this name. */
+export type Source = { kind: 'loaded' } | { kind: 'asked' } | { kind: 'file'; name: string };
 
 /** The result in one sentence, what it means, and where to read more. */
-export function resultOf(report: Report, development: boolean): Piece[] {
-  const { ok, checks } = report;
-  const count = (wanted: Outcome): number => checks.filter(({ outcome }) => outcome === wanted).length;
-  const counts = { passed: count('passed'), failed: count('failed'), open: count('not-checked') };
-  const said = (outcome: Outcome, sentence: Words, means: Words): Piece[] => [
-    verdict(outcome, filled(sentence, counts)),
-    paragraph(means),
-  ];
-  const clock = checks.some(({ id, outcome }) => id === 'fresh' && outcome === 'failed');
+export function resultOf(seen: Seen, source: Source): Piece[] {
+  const { report, trust } = seen;
+  const { outcome, sentence, means } = sentenceOf(seen);
+  const fresh = report.checks.find(({ id }) => id === 'fresh')!.outcome;
   return [
-    ...(!ok
-      ? said('failed', CHECKING.bad, CHECKING.badMeans)
-      : !isWhole(report, development)
-        ? said('not-checked', CHECKING.partly, CHECKING.partlyMeans)
-        : said('passed', CHECKING.ok, development ? CHECKING.okMeansDemo : CHECKING.okMeans)),
-    ...(clock ? [paragraph(CHECKING.clock)] : []),
-    ...(development ? [paragraph(CHECKING.demo, { class: 'note demo' })] : []),
-    h('p', {}, h('a', { class: 'button', href: '#checks' }, ...both(CHECKING.toList))),
+    verdict(outcome, sentence),
+    paragraph(means),
+    ...(source.kind === 'file'
+      ? [paragraph(filled(CHECKING.savedFile, { name: source.name }), { class: 'note' })]
+      : []),
+    ...(source.kind === 'asked' && fresh !== 'failed' ? [paragraph(CHECKING.askedNow)] : []),
+    ...(fresh === 'failed' && source.kind !== 'file' ? [paragraph(CHECKING.clock)] : []),
+    ...(trust.development ? [paragraph(CHECKING.demo, { class: 'note demo' })] : []),
+    paragraph(filled(CHECKING.counts, countsOf(report)), { class: 'hint' }),
+    h(
+      'p',
+      { class: 'buttons' },
+      h('button', { type: 'button', class: 'button', id: 'again' }, ...both(CHECKING.again)),
+      ' ',
+      h('a', { class: 'button', href: '#checks' }, ...both(CHECKING.toList)),
+    ),
+    h('div', { id: 'again-note' }),
   ];
 }
 
-/** Each check with what it shows and who must be honest, then the technical detail, folded. */
-export function listOf({ checks }: Report, trust: Trust, trustHash: string): Element {
+/** What the list says. */
+type ListWords = typeof CheckWords;
+
+/** Each check with what came of it, what it shows and who must be honest; then the bytes, folded. */
+export function listOf(seen: Seen, bytes: readonly [Words, string][], words: ListWords): Element {
+  const { BYTES, LIST } = words;
+  const { report, trust } = seen;
   return h(
     'section',
     { class: 'panel' },
-    h('h2', {}, ...both(CHECKING.list)),
-    h('ol', { class: 'checks' }, ...checks.map(itemOf)),
+    h('h2', {}, ...both(LIST.list)),
+    h('ol', { class: 'checks' }, ...report.checks.map((check) => itemOf(check, seen, words))),
     h(
       'details',
-      {},
-      h('summary', {}, ...both(CHECKING.technical)),
+      { id: 'bytes' },
+      h('summary', {}, ...both(BYTES.title)),
+      h('dl', { class: 'technical' }, ...bytes.map(([name, value]) => row(both(name), h('code', {}, value)))),
+      paragraph(BYTES.trustNote, { class: 'hint' }),
+      h('h3', {}, ...both(BYTES.details)),
       h(
         'dl',
         { lang: 'en', class: 'technical' },
-        ...checks.map(({ id, outcome, detail }) =>
-          h(
-            'div',
-            {},
-            h('dt', {}, id, trust.required.includes(id) || id === 'box' ? ` (${CHECKING.required.en})` : ''),
-            h('dd', {}, `${outcome}: ${detail}`),
+        ...report.checks.map(({ id, outcome, detail }) =>
+          row(
+            [id, trust.required.includes(id) || id === 'box' ? ` (${LIST.required.en})` : ''],
+            `${outcome}: ${detail}`,
           ),
         ),
       ),
-      h('p', {}, ...both(CHECKING.trustHash), h('code', {}, trustHash)),
-      paragraph(CHECKING.trustNote, { class: 'hint' }),
     ),
   );
 }
 
-function itemOf({ id, outcome, detail }: Check): Element {
+const row = (name: readonly Piece[], value: Piece): Element =>
+  h('div', {}, h('dt', {}, ...name), h('dd', {}, value));
+
+function itemOf({ id, outcome, detail }: Check, seen: Seen, words: ListWords): Element {
+  const { CHECK, FOUND, LIST } = words;
   const { name, shows, honest } = CHECK[id];
   const { symbol, ...word } = OUTCOME[outcome];
+  const found = foundOf(id, seen, FOUND);
   return h(
     'li',
     { class: outcome, id: `check-${id}` },
     h('span', { class: 'mark', 'aria-hidden': 'true' }, symbol),
     h('h3', {}, ...both(name)),
     h('p', { class: 'outcome' }, ...both(word)),
-    outcome === 'failed'
-      ? h('p', {}, h('span', { class: 'key' }, `${CHECKING.found.zh}：`), h('span', { lang: 'en' }, detail))
-      : undefined,
-    line(CHECKING.shows, shows),
-    line(CHECKING.honest, honest, { class: 'honest' }),
+    ...(outcome === 'failed' ? wrong(FAILS[id], detail, seen.bundle, LIST) : []),
+    found && line(outcome === 'passed' ? LIST.found : LIST.why, found, { class: 'found' }),
+    line(LIST.shows, shows),
+    line(LIST.honest, honest, { class: 'honest' }),
+    id === 'anchor' ? blockForm(seen, words.BLOCK) : undefined,
+  );
+}
+
+/** What does not hold, in which step, and in the words of the check itself. */
+function wrong(fails: Words, detail: string, bundle: unknown, words: ListWords['LIST']): Element[] {
+  const step = stepAt(bundle, detail);
+  const hour = step && dayAndHour(step.time);
+  const place = (language: 'zh' | 'en'): string =>
+    step
+      ? `${language === 'zh' ? '：' : ', '}${
+          filled(words.place, {
+            step: step.words[language],
+            hour: hour ? `${hour.day[language]} ${hour.hour}${language === 'zh' ? ' 时' : ' h'}` : '?',
+          })[language]
+        }`
+      : '';
+  return [
+    line(words.wrong, { zh: fails.zh + place('zh'), en: fails.en + place('en') }, { class: 'found' }),
+    h('p', { class: 'detail', lang: 'en' }, h('code', {}, detail)),
+  ];
+}
+
+/** Where the reader brings the hash of the anchor's block, had from elsewhere. */
+function blockForm({ report, blocks }: Seen, words: ListWords['BLOCK']): Element | undefined {
+  const anchor = report.facts?.anchor;
+  if (!anchor) return undefined;
+  const known = blocks.find(({ number }) => number === anchor.block);
+  return h(
+    'form',
+    { id: 'block' },
+    h(
+      'label',
+      { for: 'block-hash' },
+      ...both(filled(words.label, { chain: anchor.chain, block: anchor.block })),
+    ),
+    h('input', {
+      id: 'block-hash',
+      type: 'text',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      maxlength: '80',
+      'aria-describedby': 'block-note',
+      ...(known && { value: known.hash }),
+    }),
+    h('button', { class: 'button' }, ...both(words.compare)),
+    h('p', { id: 'block-note', role: 'alert' }),
   );
 }
 
@@ -98,15 +156,41 @@ function line(title: Words, text: Words, attributes: Readonly<Record<string, str
 }
 
 /** That there is no result, and why: said so that nobody can take it for one. */
-export function troubleOf({ id, status, wait }: Pick<Trouble, 'id' | 'status' | 'wait'>): Piece[] {
+export function troubleOf(trouble: Why): Piece[] {
   return [
     verdict('not-checked', TROUBLE.title),
-    paragraph(filled(TROUBLE[id], { status: status ?? '' })),
-    ...(wait === undefined ? [] : [paragraph(filled(TROUBLE.wait, { seconds: wait }))]),
+    ...whyOf(trouble),
     paragraph(TROUBLE.means, { class: 'hint' }),
     h('p', {}, h('button', { type: 'button', class: 'button', id: 'retry' }, ...both(TROUBLE.retry))),
   ];
 }
+
+/** That the ledger could not be asked again; the result stands as it was. */
+export const notAskedOf = (trouble: Why): Piece[] => [...whyOf(trouble), paragraph(CHECKING.notAsked)];
+
+/** Where the reader chooses a saved bundle. */
+export const chooserOf = (): Piece[] => [
+  h(
+    'details',
+    {},
+    h('summary', {}, ...both(SAVED.title)),
+    paragraph(SAVED.note, { class: 'hint' }),
+    h(
+      'label',
+      { class: 'file' },
+      h('span', {}, ...both(SAVED.choose)),
+      h('input', { type: 'file', id: 'file', accept: '.json,application/json' }),
+    ),
+    h('p', { id: 'file-note', role: 'alert' }),
+  ),
+];
+
+type Why = Pick<Trouble, 'id' | 'status' | 'wait'>;
+
+const whyOf = ({ id, status, wait }: Why): Piece[] => [
+  paragraph(filled(TROUBLE[id], { status: status ?? '' })),
+  ...(wait === undefined ? [] : [paragraph(filled(TROUBLE.wait, { seconds: wait }))]),
+];
 
 const verdict = (outcome: Outcome, words: Words): Element =>
   h(

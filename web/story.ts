@@ -1,7 +1,18 @@
-import { ROLES, RULES, type Json } from '@yaoji/chaincode/core';
+import { RULES, type Json } from '@yaoji/chaincode/core';
 import { h, type Element, type Piece } from './element.ts';
+import { chaptersOf, reachedBy, STAGES, type Chapter } from './stages.ts';
 import { dayAndHour, fullTime } from './time.ts';
-import { DEVIATION, filled, OPEN, PAGE, WHERE, WHERE_UNKNOWN, WHO, type Words } from './words/page.ts';
+import {
+  DEVIATION,
+  filled,
+  OPEN,
+  STORY,
+  STAGE,
+  WAY,
+  WHERE,
+  WHERE_UNKNOWN,
+  type Words,
+} from './words/page.ts';
 
 /** What a box's page tells: nothing that a stranger with the token may not see. */
 export interface Story {
@@ -58,13 +69,19 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
 
 const ARRIVED: ReadonlySet<string> = new Set(['DELIVERED', 'CLOSED']);
 
-function where({ phase, custodian }: Story): Element {
+function where(story: Story): Element {
+  const { phase, custodian } = story;
   return h(
     'div',
     { id: 'where' },
     h('h1', {}, ...both(own(WHERE, phase) ?? WHERE_UNKNOWN)),
     // Whoever delivered the box stays its last custodian on the ledger, but no longer has it.
-    h('p', { class: 'custodian' }, ...named(ARRIVED.has(phase) ? PAGE.deliverer : PAGE.custodian, custodian)),
+    h(
+      'p',
+      { class: 'custodian' },
+      ...named(ARRIVED.has(phase) ? STORY.deliverer : STORY.custodian, custodian),
+    ),
+    overview(story),
   );
 }
 
@@ -75,90 +92,160 @@ function label({ sealNo, bags, bestBefore, centre }: Story): Element {
   return h(
     'dl',
     { id: 'label' },
-    row(PAGE.seal, ...(sealNo === undefined ? both(PAGE.unknown) : [h('bdi', { class: 'seal' }, sealNo)])),
-    row(PAGE.bags, ...both(filled(PAGE.bagCount, { count: bags }))),
-    row(PAGE.bestBefore, ...(before === undefined ? both(PAGE.unknown) : [before])),
-    row(PAGE.centre, foreign(centre.zh), ' ', h('span', { lang: 'en', class: 'en' }, foreign(centre.en))),
+    row(STORY.seal, ...(sealNo === undefined ? both(STORY.unknown) : [h('bdi', { class: 'seal' }, sealNo)])),
+    row(STORY.bags, ...both(filled(STORY.bagCount, { count: bags }))),
+    row(STORY.bestBefore, ...(before === undefined ? both(STORY.unknown) : [before])),
+    row(STORY.centre, foreign(centre.zh), ' ', h('span', { lang: 'en', class: 'en' }, foreign(centre.en))),
   );
 }
 
-type Who = keyof typeof WHO;
-
-/** Whose step it is, or undefined for what is not told here: hospitals' steps, devices', and those that nobody knows. */
-function whoOf({ step, org }: StoryStep, centre: Words): Who | undefined {
-  const rule = own(RULES, step);
-  if (rule?.subject !== 'FUL' && rule?.subject !== 'PKG') return undefined;
-  if (rule.roles.includes('PAGE')) return 'you';
-  const kinds = new Set(rule.roles.map((role) => ROLES[role]));
-  // Both centre and courier hand boxes over and deliver them: then the name tells.
-  if (kinds.size > 1) return org.zh === centre.zh && org.en === centre.en ? 'centre' : 'courier';
-  return kinds.has('courier') ? 'courier' : 'centre';
-}
-
-function steps({ steps: all, centre }: Story): Element {
-  const groups: { who: Who; org: Words; steps: StoryStep[] }[] = [];
-  for (const step of all) {
-    const who = whoOf(step, centre);
-    if (!who) continue;
-    const last = groups.at(-1);
-    if (last?.who === who && last.org.zh === step.org.zh) last.steps.push(step);
-    else groups.push({ who, org: step.org, steps: [step] });
-  }
-  if (!groups.length) return h('div', { id: 'steps' }, paragraph(PAGE.noSteps));
-  let day = '';
-  const parts = groups.map(({ who, org, steps: taken }) => {
-    let hour = '';
-    const items = taken.map((step) => {
-      const time = dayAndHour(step.time);
-      const at = time ? `${time.date} ${time.hour}` : '?';
-      const newDay = time && time.date !== day ? time : undefined;
-      const newHour = at !== hour;
-      if (time) day = time.date;
-      hour = at;
-      return item(step, { day: newDay, hour: newHour ? (time ? time.hour : '') : undefined });
-    });
-    const name = who === 'you' ? [] : [' · ', foreign(org.zh)];
-    return h(
-      'section',
-      { class: `who ${who}` },
-      h('h3', {}, WHO[who].zh, ...name, ' ', h('span', { lang: 'en', class: 'en' }, WHO[who].en)),
-      h('ol', {}, ...items),
-    );
-  });
-  return h('div', { id: 'steps' }, ...parts);
-}
-
-/** One step; day and hour are printed where they change. */
-function item(
-  step: StoryStep,
-  { day, hour }: { day: { date: string; day: Words } | undefined; hour: string | undefined },
-): Element {
-  const { zh, en } = own(RULES, step.step)!;
-  const details = detailsOf(step);
-  const warns = details.some((detail) => detail.zh.startsWith('！'));
-  const time =
-    hour === undefined
-      ? undefined
-      : h(
-          'p',
-          { class: 'time' },
-          ...(day ? [h('time', { datetime: day.date, class: 'day' }, day.day.zh), ' '] : []),
-          ...(hour ? [`${hour} 时`] : both(PAGE.noTime)),
-        );
+/** How far each stage is: the whole way at one glance. */
+function overview({ steps: all }: Story): Element {
+  const reached = reachedBy(chaptersOf(all));
   return h(
-    'li',
-    warns ? { class: 'warns' } : {},
-    time,
-    h(
-      'p',
-      { class: 'step' },
-      h('span', { class: 'name' }, zh),
-      ...details.flatMap((detail) => [' ', h('span', { class: 'detail' }, detail.zh)]),
-      ' ',
-      h('span', { lang: 'en', class: 'en' }, [en, ...details.map((detail) => detail.en)].join(' · ')),
+    'ol',
+    { class: 'way', 'aria-label': `${WAY.overview.zh} ${WAY.overview.en}` },
+    ...STAGES.map((stage, i) =>
+      h(
+        'li',
+        { class: reached[i]!, ...(reached[i] === 'now' && { 'aria-current': 'step' }) },
+        ...both(STAGE[stage]),
+      ),
     ),
   );
 }
+
+function steps({ steps: all }: Story): Element {
+  const chapters = chaptersOf(all);
+  if (!chapters.length) return h('div', { id: 'steps' }, paragraph(STORY.noSteps));
+  let day = '';
+  return h(
+    'ol',
+    { id: 'steps', class: 'chapters' },
+    ...chapters.map((chapter) => {
+      const { text, date } = spanOf(chapter.steps, day);
+      day = date;
+      return chapterOf(chapter, text);
+    }),
+  );
+}
+
+function chapterOf({ stage, steps: taken }: Chapter<StoryStep>, span: Piece[]): Element {
+  const warnings = taken.flatMap((step) => detailsOf(step).filter(isWarning));
+  return h(
+    'li',
+    { class: warnings.length ? `chapter ${stage} warns` : `chapter ${stage}` },
+    h('span', { class: 'stamp', 'aria-hidden': 'true' }, STAGE[stage].mark),
+    h('h3', {}, ...both(STAGE[stage])),
+    h('p', { class: 'when' }, ...span),
+    ...warnings.map((warning) => paragraph(warning, { class: 'warning' })),
+    ...(stage === 'HANDOVER'
+      ? [exchange(taken)]
+      : [h('p', { class: 'by' }, ...nameOf(taken[0])), takenSteps(taken)]),
+  );
+}
+
+/** Both sides of a handover, or that one is still missing. */
+function exchange(taken: readonly StoryStep[]): Element {
+  const side = (words: Words, name: string): Element => {
+    const step = taken.find((one) => one.step === name);
+    return h(
+      'div',
+      { class: step ? 'side' : 'side missing' },
+      h('p', { class: 'key' }, ...both(words)),
+      ...(step
+        ? [
+            h('p', { class: 'name' }, foreign(step.org.zh)),
+            ...detailsOf(step)
+              .filter((detail) => !isWarning(detail))
+              .map((detail) => paragraph(detail)),
+          ]
+        : [paragraph(WAY.waiting)]),
+    );
+  };
+  return h(
+    'div',
+    { class: 'exchange' },
+    side(WAY.gave, 'HANDED_OVER'),
+    h('span', { class: 'arrow', 'aria-hidden': 'true' }, '→'),
+    side(WAY.took, 'COURIER_ACCEPTED'),
+  );
+}
+
+// More than these would hide the picture behind its detail.
+const SHOWN_STEPS = 3;
+
+function takenSteps(taken: readonly StoryStep[]): Element {
+  const who = taken[0]!.org.zh;
+  let at = '';
+  const list = h(
+    'ol',
+    { class: 'taken' },
+    ...taken.map((step) => {
+      const time = dayAndHour(step.time);
+      const now = time ? `${time.date} ${time.hour}` : '?';
+      const hour = now === at ? '' : time ? `${time.hour} 时` : '';
+      at = now;
+      // A chapter names whoever began it; only others are named again.
+      const others = step.org.zh === who && !isYours(step) ? [] : [' · ', ...nameOf(step)];
+      return h('li', {}, h('span', { class: 'hour' }, hour), h('p', {}, ...stepOf(step), ...others));
+    }),
+  );
+  return taken.length <= SHOWN_STEPS
+    ? list
+    : h('details', {}, h('summary', {}, ...both(filled(WAY.steps, { count: taken.length }))), list);
+}
+
+/** What was done, with what its open fields add. */
+function stepOf(step: StoryStep): Piece[] {
+  const { zh, en } = own(RULES, step.step)!;
+  const details = detailsOf(step);
+  return [
+    h('span', { class: 'name' }, zh),
+    ...details.flatMap((detail) => [
+      ' ',
+      h('span', { class: isWarning(detail) ? 'detail warning' : 'detail' }, detail.zh),
+    ]),
+    ' ',
+    h('span', { lang: 'en', class: 'en' }, [en, ...details.map((detail) => detail.en)].join(' · ')),
+  ];
+}
+
+const isYours = ({ step }: StoryStep): boolean => own(RULES, step)!.roles.includes('PAGE');
+
+/** Who did it; the patient's own step is recorded by the centre's page. */
+function nameOf(step: StoryStep): Piece[] {
+  if (isYours(step)) return both(WAY.you);
+  return [foreign(step.org.zh), ' ', h('span', { lang: 'en', class: 'en' }, foreign(step.org.en))];
+}
+
+/** From when to when, in days and hours; the day is left out where it is the one before it. */
+function spanOf(taken: readonly StoryStep[], day: string): { text: Piece[]; date: string } {
+  const times = taken.flatMap(({ time }) => dayAndHour(time) ?? []);
+  const [from, to] = [times[0], times.at(-1)];
+  if (!from || !to) return { text: both(STORY.noTime), date: day };
+  const first = from.date === day ? NO_DAY : from.day;
+  const last = to.date === from.date ? NO_DAY : to.day;
+  const text =
+    from.date === to.date && from.hour === to.hour
+      ? STORY.hour
+      : from.date === to.date
+        ? STORY.hours
+        : STORY.daysAndHours;
+  const values = (language: 'zh' | 'en'): Record<string, string> => ({
+    day: first[language],
+    from: from.hour,
+    lastDay: last[language],
+    to: to.hour,
+  });
+  return {
+    text: both({ zh: filled(text, values('zh')).zh.trim(), en: filled(text, values('en')).en.trim() }),
+    date: to.date,
+  };
+}
+const NO_DAY: Words = { zh: '', en: '' };
+
+const isWarning = ({ zh }: Words): boolean => zh.startsWith('！');
 
 /** What the open fields add, only as far as there are words for it: whatever else they hold is not for this page. */
 function detailsOf({ step, open }: StoryStep): Words[] {
@@ -166,7 +253,7 @@ function detailsOf({ step, open }: StoryStep): Words[] {
   if (step === 'DEVIATION_RECORDED') details.push(DEVIATION);
   for (const [name, value] of Object.entries(open)) {
     if (name === 'bags' && Number.isSafeInteger(value))
-      details.push(filled(PAGE.bagCount, { count: Number(value) }));
+      details.push(filled(STORY.bagCount, { count: Number(value) }));
     const known = own(OPEN, name);
     const said = typeof value === 'string' || typeof value === 'boolean' ? String(value) : '';
     const detail = known && own(known, said);

@@ -40,3 +40,13 @@ export function fullTime(minute: string): string | undefined {
   const parts = inChina(minute);
   return parts && `${parts.date} ${parts.hour}:${parts.min}`;
 }
+
+/** A moment, ms since the epoch, as a minute in China; its day is left out where it is today's there, its year where it is this. */
+export function momentInChina(ms: number, now: number): Words {
+  const of = (time: number) => inChina(printMinute(Math.floor(time / 60_000)))!;
+  const [moment, today] = [of(ms), of(now)];
+  const clock = `${moment.hour}:${moment.min}`;
+  if (moment.date === today.date) return { zh: clock, en: clock };
+  const year = moment.year === today.year ? '' : `${moment.year}年`;
+  return { zh: `${year}${moment.month}月${moment.day}日 ${clock}`, en: `${moment.date} ${clock}` };
+}

@@ -47,6 +47,8 @@ export interface BundlePlan {
   /** when its views are taken, in ms since the epoch */
   readonly taken?: number;
   readonly logsTaken?: number;
+  /** the nonce that the view of the heads carries, 24 bytes */
+  readonly nonce?: Uint8Array;
   readonly endorsers?: readonly Endorser[];
   readonly logEndorsers?: readonly Endorser[];
   readonly channel?: string;
@@ -131,13 +133,13 @@ export async function bundleOf(ledger: TestLedger, plan: BundlePlan = {}): Promi
     ...[...signers].map(keyOf.station),
     ...[...members].map(keyOf.member),
   ].filter((key) => !plan.unseen?.includes(key));
-  const view = (keys: string[], timestamp: number, by: readonly Endorser[], nonce: number): string =>
+  const view = (keys: string[], timestamp: number, by: readonly Endorser[], nonce: Uint8Array): string =>
     toBase64url(
       stateView(keys, ledger.values, ledger.versions, {
         channel: plan.channel ?? CHANNEL,
         chaincode: plan.chaincode ?? CHAINCODE,
         timestamp,
-        nonce: Buffer.alloc(24, nonce),
+        nonce,
         endorsers: by,
       }),
     );
@@ -147,12 +149,12 @@ export async function bundleOf(ledger: TestLedger, plan: BundlePlan = {}): Promi
     package: trails[0]!,
     trails: carried,
     views: {
-      heads: view(heads, taken, plan.endorsers ?? all, 1),
+      heads: view(heads, taken, plan.endorsers ?? all, plan.nonce ?? Buffer.alloc(24, 1)),
       logs: view(
         [...logs].map(keyOf.log),
         plan.logsTaken ?? taken + 1000,
         plan.logEndorsers ?? plan.endorsers ?? all,
-        2,
+        Buffer.alloc(24, 2),
       ),
     },
   };

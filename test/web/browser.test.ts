@@ -1,12 +1,16 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { CHECK, CHECKING, TROUBLE } from '@yaoji/web/words/page';
-import { CHECKS, type Bundle } from '@yaoji/chaincode/core';
+import { CHECK } from '@yaoji/web/words/checks';
+import { CHECKING, SAVED, TROUBLE } from '@yaoji/web/words/page';
+import { CHECKS, fromBase64url, leafOf, toRecord, type Bundle } from '@yaoji/chaincode/core';
+import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { browserOrSkip } from '../support/browser.ts';
 import { reference, TOKEN, until } from '../support/consortium.ts';
 import { readNetworkBox } from '../support/network-box.ts';
-import { boxAfter, type Served } from './box.ts';
+import { anchoredBox, boxAfter, type Served } from './box.ts';
 import { PageServer, type Answer } from './page-server.ts';
 
 const OTHER_TOKEN = '7ZQ3M0K9XV4T1S8R5P2NBCDEFH';
@@ -43,9 +47,9 @@ const OVERFLOW = `document.documentElement.scrollWidth - document.documentElemen
 const MEASURES = `(() => {
   const px = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
   return {
-    target: Math.min(...px('.button, .switch, summary').map((e) => e.getBoundingClientRect().height)),
+    target: Math.min(...px('.button, .switch, summary, input[type=text], input[type=file]').map((e) => e.getBoundingClientRect().height)),
     largest: Math.max(...px('body *').map((e) => parseFloat(getComputedStyle(e).fontSize))),
-    main: parseFloat(getComputedStyle(document.querySelector('.step .name')).fontSize),
+    main: parseFloat(getComputedStyle(document.querySelector('.taken .name')).fontSize),
   };
 })()`;
 
@@ -115,15 +119,19 @@ describe('the page of a box in a real browser', function () {
   it('checks a good box: each check with its outcome, what it shows and who must be honest', async () => {
     const page = await checked(await open(server.serve(TOKEN, box)));
     expect(await result(page).getAttribute('class')).to.equal('verdict passed');
-    expect(await result(page).innerText()).to.contain('核对通过：9 项通过，2 项未检查。');
+    expect(await result(page).innerText()).to.match(
+      /这箱药的经过完整、没有改过，截至 \d\d:\d\d；4 家机构中的 4 家为它作证；还没有公链存证。/,
+    );
+    expect(await page.locator('#result').innerText()).to.contain('9 项通过，0 项不通过，2 项未检查。');
     expect(await outcomes(page)).to.deep.equal(
       CHECKS.map((id) => `check-${id} ${id === 'ordering' || id === 'anchor' ? 'not-checked' : 'passed'}`),
     );
     for (const id of CHECKS) {
       const text = await page.locator(`#check-${id}`).innerText();
-      for (const words of Object.values(CHECK[id])) expect(text).to.contain(words.zh).and.contain(words.en);
+      const { name, shows, honest } = CHECK[id];
+      for (const words of [name, shows, honest]) expect(text).to.contain(words.zh).and.contain(words.en);
     }
-    expect(await page.locator('#result').innerText()).to.contain(CHECKING.okMeans.zh);
+    expect(await page.locator('#result').innerText()).to.contain(CHECKING.compareSeal.zh);
     expect(await page.locator('.demo').count()).to.equal(0);
     expect(await page.locator('.source').allInnerTexts()).to.have.length(3);
     for (const text of await page.locator('.source').allInnerTexts())
@@ -141,13 +149,19 @@ describe('the page of a box in a real browser', function () {
     await expectNoComplaint(page);
   });
 
-  it('folds the technical detail, with the hash of the trust file', async () => {
+  it('folds the bytes: hashes of the trails, of the logs, of the bundle and of the trust file', async () => {
     const page = await checked(await open(server.serve(TOKEN, box)));
-    const details = page.locator('details');
-    expect(await details.locator('code').isVisible()).to.equal(false);
-    await details.locator('summary').click();
-    expect(await details.locator('code').innerText()).to.match(/^[0-9a-f]{64}$/);
-    expect(await details.innerText()).to.contain('4 of 4 organisations signed');
+    const bytes = page.locator('#bytes');
+    expect(await bytes.locator('code').first().isVisible()).to.equal(false);
+    await bytes.locator('summary').click();
+    const text = await bytes.innerText();
+    const sha256 = (value: unknown): string =>
+      createHash('sha256').update(JSON.stringify(value)).digest('hex');
+    const last = box.bundle.trails.map(({ records }) =>
+      leafOf(toRecord(records.at(-1)!.record), nodeSuite.sha256),
+    );
+    for (const value of [sha256(box.bundle), sha256(box.trust), ...last]) expect(text).to.contain(value);
+    expect(text).to.contain('4 of 4 organisations signed').and.contain('test / trace');
   });
 
   it('shows passed, failed and not checked apart by word, symbol and shape, not by colour alone', async () => {
@@ -181,9 +195,10 @@ describe('the page of a box in a real browser', function () {
       'check-endorsement not-checked',
       'check-fresh not-checked',
     ]);
-    expect(await page.locator('#result').innerText())
-      .to.contain(CHECKING.okMeansDemo.zh)
-      .and.not.contain(CHECKING.okMeans.zh);
+    expect(await result(page).innerText())
+      .to.contain('账本是演示用的')
+      .and.not.contain('作证')
+      .and.not.contain('完整');
   });
 
   it('finds one changed character, names the place, and takes back the story', async () => {
@@ -193,7 +208,7 @@ describe('the page of a box in a real browser', function () {
       .to.contain('核对不通过')
       .and.contain('请不要服用');
     const failed = page.locator('.checks > li.failed').first();
-    expect(await failed.innerText()).to.match(/哪里不对：\/trails\/0\/records\/\d+\/disclosures\/0/);
+    expect(await failed.innerText()).to.match(/\/trails\/0\/records\/\d+\/disclosures\/0/);
     for (const text of await page.locator('.source').allInnerTexts())
       expect(text).to.contain(CHECKING.storyBad.zh);
     await expectNoComplaint(page);
@@ -217,7 +232,7 @@ describe('the page of a box in a real browser', function () {
     const lie = { phase: 'DELIVERED', sealNo: 'S-00000', steps: [] };
     const page = await checked(await open(server.serve(TOKEN, box, { page: lie })));
     const text = await page.locator('main').innerText();
-    expect(text).to.contain('快递员正在派送这箱药。').and.contain('S-88231').and.contain('煎煮开始 头煎');
+    expect(text).to.contain('快递员正在派送这箱药。').and.contain('S-88231').and.contain('贴标赋码 14 袋');
     expect(text).not.to.contain('S-00000').and.not.contain('已经送达');
     expect(await page.locator('#result').innerText()).to.contain(CHECKING.storyDiffers.zh);
   });
@@ -237,7 +252,7 @@ describe('the page of a box in a real browser', function () {
     for (const part of [
       '快递员正在派送这箱药。',
       'S-88231',
-      '煎煮开始 头煎',
+      '贴标赋码 14 袋',
       '还没有核对任何内容',
       '您的浏览器没有运行脚本',
       '另有 2 条新记录',
@@ -290,7 +305,7 @@ describe('the page of a box in a real browser', function () {
       const page = await checked(await open(server.serve(TOKEN, box)));
       expect(await result(page).getAttribute('class')).to.equal('verdict passed');
       server.stop();
-      await page.locator('summary').click();
+      await page.locator('#bytes summary').click();
       expect(await page.locator('#check-trail').innerText()).to.contain('通过');
     });
 
@@ -318,7 +333,7 @@ describe('the page of a box in a real browser', function () {
 
     const page = await checked(await open(url, { script: NO_WEBCRYPTO }));
     expect(server.asked).to.include('/assets/app-p256.js');
-    expect(await result(page).innerText()).to.contain('核对通过：9 项通过，2 项未检查。');
+    expect(await result(page).innerText()).to.contain('这箱药的经过完整、没有改过');
     await expectNoComplaint(page);
     await context.close();
 
@@ -364,7 +379,7 @@ describe('the page of a box in a real browser', function () {
     it(`can be read (${colorScheme}): contrast of 4.5:1, nothing wider than a phone`, async () => {
       for (const other of [{}, { bundle: tampered(box) }, { trust: { ...box.trust, development: true } }]) {
         const page = await checked(await open(server.serve(TOKEN, box, other), { colorScheme }));
-        await page.locator('summary').click();
+        for (const summary of await page.locator('summary').all()) await summary.click();
         expect(await page.evaluate(LOW_CONTRAST)).to.deep.equal([]);
         expect(await page.evaluate(OVERFLOW)).to.equal(0);
         await page.setViewportSize({ width: 320, height: 640 });
@@ -373,6 +388,257 @@ describe('the page of a box in a real browser', function () {
         await context.close();
       }
     });
+
+  describe('asked to ask the ledger again', () => {
+    const again = (page: Page) => page.locator('#again').click();
+    /** The path that was asked for with a nonce, and that nonce. */
+    const nonces: string[] = [];
+    /** Answers with a view that carries the nonce that was asked for. */
+    const honest: Answer = (res, req) => {
+      const nonce = new URL(req.url!, 'http://localhost').searchParams.get('nonce');
+      if (nonce) nonces.push(nonce);
+      void boxAfter(reference(), nonce ? { nonce: fromBase64url(nonce) } : {}).then(({ bundle }) =>
+        res.end(JSON.stringify(bundle)),
+      );
+    };
+    beforeEach(() => void nonces.splice(0));
+
+    it('puts its own nonce into the view, another one each time, and shows what the ledger says then', async () => {
+      const page = await checked(await open(server.serve(TOKEN, box)));
+      expect(server.asked.some((path) => path.includes('nonce'))).to.equal(false);
+      server.instead.set(BUNDLE, honest);
+      for (const _ of [1, 2]) {
+        await again(page);
+        await page.getByText(CHECKING.askedNow.zh).waitFor();
+        expect(await result(page).getAttribute('class')).to.equal('verdict passed');
+        await page.locator('.checks').waitFor();
+        expect(await outcomes(page)).to.include('check-fresh passed');
+        expect(await page.locator('h1').innerText()).to.contain('这箱药已经送达。');
+        expect(await page.locator('#result').innerText()).not.to.contain(CHECKING.storyDiffers.zh);
+        await page.evaluate(`document.querySelector('#result').append('asked')`);
+      }
+      expect(new Set(nonces)).to.have.length(nonces.length);
+      for (const nonce of nonces) expect(nonce).to.match(/^[\w-]{32}$/);
+      await expectNoComplaint(page);
+    });
+
+    it('says so plainly where the server ignores the nonce: that is not the ledger’s answer of now', async () => {
+      const page = await checked(await open(server.serve(TOKEN, box)));
+      await again(page);
+      await page.locator('.verdict.failed').waitFor();
+      expect(await result(page).innerText()).to.contain('不能证明这是账本刚才的状态');
+      await page.locator('.checks').waitFor();
+      expect(await outcomes(page)).to.include('check-fresh failed');
+      expect(await page.locator('#result').innerText()).not.to.contain(CHECKING.badMeans.zh);
+    });
+
+    it('keeps the earlier result, called that, where the server is gone by now', async () => {
+      const page = await checked(await open(server.serve(TOKEN, box)));
+      const before = await result(page).innerText();
+      server.instead.set(BUNDLE, brokenOff);
+      await again(page);
+      await page.getByText(CHECKING.notAsked.zh).waitFor();
+      expect(await page.locator('#again-note').innerText()).to.contain(TROUBLE.offline.zh);
+      expect(await result(page).innerText()).to.equal(before);
+      server.instead.set(BUNDLE, honest);
+      await again(page);
+      await page.getByText(CHECKING.askedNow.zh).waitFor();
+      expect(await page.locator('#again-note').innerText()).to.equal('');
+    });
+  });
+
+  describe('with a file that the reader has kept', () => {
+    const give = (page: Page, bundle: unknown) =>
+      page.locator('#file').setInputFiles({
+        name: 'kept.json',
+        mimeType: 'application/json',
+        buffer: Buffer.from(typeof bundle === 'string' ? bundle : JSON.stringify(bundle)),
+      });
+
+    it('checks it here, sends it nowhere, and says that later steps are not in it', async () => {
+      const kept = await boxAfter(until('RELEASED'));
+      const page = await checked(await open(server.serve(TOKEN, box)));
+      const asked = server.asked.length;
+      await give(page, kept.bundle);
+      await page.getByText('这是您打开的文件“kept.json”').waitFor();
+      expect(await result(page).innerText())
+        .to.contain('这箱药的经过完整、没有改过，截至')
+        .and.contain('之后的步骤不在里面');
+      expect(await page.locator('h1').innerText()).to.contain('还在煎药中心');
+      for (const text of await page.locator('.source').allInnerTexts())
+        expect(text).to.contain(CHECKING.storyOld.zh);
+      expect(server.asked.length).to.equal(asked);
+      await expectNoComplaint(page);
+    });
+
+    it('does not pass an old one where freshness is required, and does not call it wrong either', async () => {
+      const kept = await boxAfter(until('RELEASED'), { taken: Date.now() - 3_600_000 });
+      const trust = { ...box.trust, required: [...box.trust.required, 'endorsement', 'fresh'] };
+      const page = await checked(await open(server.serve(TOKEN, box, { trust })));
+      await give(page, kept.bundle);
+      await page.locator('.verdict.failed').waitFor();
+      expect(await result(page).innerText())
+        .to.contain('不算通过：这份记录只到')
+        .and.contain('之后的步骤不在里面');
+      expect(await page.locator('#result').innerText()).not.to.contain(CHECKING.badMeans.zh);
+    });
+
+    it('finds a changed one, and another box’s', async () => {
+      const page = await checked(await open(server.serve(OTHER_TOKEN, box, { bundle: box.bundle })));
+      await give(page, box.bundle);
+      await page.getByText('这是您打开的文件').waitFor();
+      expect(await result(page).innerText()).to.contain('不属于这个二维码');
+      await give(page, tampered(box));
+      await page.locator('#check-form.failed').waitFor();
+      for (const text of await page.locator('.source').allInnerTexts())
+        expect(text).to.contain(CHECKING.storyBefore.zh);
+    });
+
+    it('leaves everything as it is where the file is no bundle at all', async () => {
+      const page = await checked(await open(server.serve(TOKEN, box)));
+      const before = await page.locator('#result').innerText();
+      await page.locator('#saved summary').click();
+      await give(page, '<html>');
+      expect(await page.locator('#file-note').innerText()).to.contain(SAVED.unreadable.zh);
+      expect(await page.locator('#result').innerText()).to.equal(before);
+    });
+
+    it('can do so while the server gives no bundle, but not without a trust file', async () => {
+      const url = server.serve(TOKEN, box);
+      server.instead.set(BUNDLE, brokenOff);
+      const page = await open(url);
+      await page.locator('#retry').waitFor();
+      await give(page, box.bundle);
+      await page.locator('.verdict.passed').waitFor();
+      expect(await page.locator('#result').innerText()).to.contain('这是您打开的文件');
+      await context.close();
+
+      server.instead.set('/trust.json', brokenOff);
+      const without = await open(url);
+      await without.locator('#retry').waitFor();
+      await without.locator('#saved summary').click();
+      await give(without, box.bundle);
+      await without.getByText(CHECKING.notAsked.zh).waitFor();
+      await expectNothingPassed(without);
+    });
+  });
+
+  describe('of a box whose logs are anchored', () => {
+    const bring = async (page: Page, hash: string): Promise<void> => {
+      await page.locator('#block-hash').fill(hash);
+      await page.locator('#block .button').click();
+    };
+    const anchor = (page: Page) => page.locator('#check-anchor');
+
+    it('awaits the reader’s own block hash, names what to look up, and passes with it', async () => {
+      const { block, ...anchoredNow } = await anchoredBox(
+        until('OUT_FOR_DELIVERY'),
+        until('OUT_FOR_DELIVERY'),
+      );
+      const page = await checked(await open(server.serve(TOKEN, anchoredNow)));
+      expect(await result(page).innerText())
+        .to.contain('公链存证等您核对')
+        .and.not.contain('公开');
+      expect(await anchor(page).innerText())
+        .to.contain('eip155:1 的第 1207 块')
+        .and.contain('从别处');
+      expect(await outcomes(page)).to.include('check-anchor not-checked');
+      await bring(page, ` ${block.hash.toUpperCase().replace('0X', '0x')} `);
+      await page.locator('#check-anchor.passed').waitFor();
+      expect(await result(page).innerText()).to.match(/；\d\d:\d\d 起在公链上公开。/);
+      expect(await page.locator('#block-hash').inputValue()).to.equal(block.hash);
+      await expectNoComplaint(page);
+    });
+
+    it('fails where the chain’s block is another one', async () => {
+      const { block: _, ...anchoredNow } = await anchoredBox(until('DELIVERED'), until('DELIVERED'));
+      const page = await checked(await open(server.serve(TOKEN, anchoredNow)));
+      await bring(page, `0x${'00'.repeat(32)}`);
+      await page.locator('#check-anchor.failed').waitFor();
+      expect(await result(page).innerText()).to.contain('核对不通过：公链存证不成立');
+      expect(await anchor(page).innerText()).to.contain('/anchor/header');
+    });
+
+    it('takes nothing for a hash that is none', async () => {
+      const { block, ...anchoredNow } = await anchoredBox(until('DELIVERED'), until('DELIVERED'));
+      const page = await checked(await open(server.serve(TOKEN, anchoredNow)));
+      for (const text of ['', block.hash.slice(0, -1), '0x<script>']) {
+        await bring(page, text);
+        expect(await page.locator('#block-note').innerText()).to.contain('不是区块的哈希');
+        expect(await outcomes(page)).to.include('check-anchor not-checked');
+      }
+    });
+
+    it('says how many records came after it', async () => {
+      const { block, bundle, trust } = await anchoredBox(until('OUT_FOR_DELIVERY'), until('HUB_SCANNED'));
+      const known = { ...trust, anchor: { ...trust.anchor!, blocks: [block] } };
+      const page = await checked(await open(server.serve(TOKEN, { bundle, trust: known })));
+      expect(await result(page).innerText()).to.contain('公开，最新的 2 条除外。');
+      expect(await anchor(page).innerText()).to.contain('最新的 2 条记录在这之后');
+      expect(await outcomes(page)).to.include('check-anchor passed');
+    });
+
+    it('calls a development chain one, also where its block is known', async () => {
+      const { block, bundle, trust } = await anchoredBox(until('DELIVERED'), until('DELIVERED'));
+      const known = { ...trust, anchor: { ...trust.anchor!, development: true, blocks: [block] } };
+      const page = await checked(await open(server.serve(TOKEN, { bundle, trust: known })));
+      expect(await result(page).innerText()).to.contain('写进了开发链，那不算公开');
+      expect(await anchor(page).innerText()).to.contain('是开发链，由一个运营者运行');
+      expect(await outcomes(page)).to.include('check-anchor not-checked');
+    });
+  });
+
+  it('says where the box is and the whole verdict on the first screen of a small phone', async () => {
+    const { block, ...whole } = await anchoredBox(until('OUT_FOR_DELIVERY'), until('HUB_SCANNED'));
+    const known = { ...whole.trust, anchor: { ...whole.trust.anchor!, blocks: [block] } };
+    const old = await boxAfter(until('OUT_FOR_DELIVERY'), { taken: Date.now() - 3_600_000 });
+    const trust = { ...box.trust, development: true };
+    for (const [served, other] of [
+      [{ ...whole, trust: known }, {}],
+      [old, {}],
+      [old, { trust: { ...trust, required: [...trust.required, 'fresh'] } }],
+      [box, { trust }],
+      [box, { bundle: tampered(box) }],
+    ] as const) {
+      const page = await checked(
+        await open(server.serve(TOKEN, served, other), { viewport: { width: 375, height: 667 } }),
+      );
+      const end = `document.querySelector('#result .verdict').getBoundingClientRect().bottom`;
+      expect(await page.evaluate(end), await result(page).innerText()).to.be.at.most(667);
+      expect(await page.evaluate('scrollY')).to.equal(0);
+      await context.close();
+    }
+  });
+
+  it('prints all of it: what is folded on the screen, and no button', async () => {
+    const page = await checked(await open(server.serve(TOKEN, box)));
+    await page.emulateMedia({ media: 'print' });
+    for (const text of ['煎煮开始', 'SHA-256'])
+      expect(await page.getByText(text).first().isVisible(), text).to.equal(true);
+    expect(await page.locator('.button:visible, input:visible, summary:visible').count()).to.equal(0);
+  });
+
+  it('keeps the result where the words of the list cannot be loaded, and says so', async () => {
+    const url = server.serve(TOKEN, box);
+    server.instead.set('/assets/app-checks.js', (res) => void res.writeHead(503).end());
+    const page = await open(url);
+    await page.getByText(CHECKING.noList.zh).waitFor();
+    expect(await result(page).getAttribute('class')).to.equal('verdict passed');
+  });
+
+  it('needs at most 60 KB before its verdict, and 8 KB before it says where the box is, compressed', async () => {
+    const url = server.serve(TOKEN, box);
+    const page = await open(url);
+    await page.locator('.verdict.passed').waitFor();
+    const bytes = async (path: string): Promise<number> =>
+      gzipSync(Buffer.from(await (await fetch(server.origin + path)).arrayBuffer())).length;
+    const first = (await bytes(`/p/${TOKEN}`)) + (await bytes('/assets/style.css'));
+    const scripts = server.asked.filter((path) => path.endsWith('.js') && path !== '/assets/app-checks.js');
+    expect(scripts).to.have.members(['/assets/app.js', '/assets/app-chunk.js']);
+    const script = (await Promise.all(scripts.map(bytes))).reduce((sum, size) => sum + size, 0);
+    expect(first).to.be.below(8_000);
+    expect(first + script).to.be.below(60_000);
+  });
 
   it('offers the bundle as a file', async () => {
     const page = await open(server.serve(TOKEN, box));

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { renderNotFound, renderPackagePage, type PackagePage } from '@yaoji/web/page';
 import { CHECKS, RULES } from '@yaoji/chaincode/core';
-import { CHECK, WHERE } from '@yaoji/web/words/page';
+import { CHECK } from '@yaoji/web/words/checks';
+import { FAILS, WHERE } from '@yaoji/web/words/page';
 
 const centre = { zh: '慈安煎药中心', en: 'Ci’an Decoction Centre' };
 const courier = { zh: '速达快递', en: 'Suda Express' };
@@ -64,7 +65,7 @@ describe('the page of a box, as the server sends it', () => {
       '14 袋',
       '2026-11-27 12:20',
       centre.zh,
-      '每一步',
+      '这箱药的经过',
       RULES['RX_ACCEPTED']!.zh,
     );
   });
@@ -77,25 +78,71 @@ describe('the page of a box, as the server sends it', () => {
     expect(text).not.to.match(/核对通过|Passed|✓/);
   });
 
-  it('tells the steps oldest first, by who took them, with days and hours in China', () => {
+  it('tells the way in chapters, oldest first: when in China, who, and what was done', () => {
     expectInOrder(
       text,
-      '煎药中心 · 慈安煎药中心',
-      '11月20日 09 时',
-      '10 时',
-      '煎煮开始 头煎',
-      '11 时',
-      '煎煮开始 二煎',
-      '12 时',
-      '15 时',
-      '快递 · 速达快递',
-      '15 时',
-      '封签完好',
-      '11月21日 00 时',
-      '中转 到站',
-      '07 时',
-      '派送',
+      '这箱药的经过',
+      ...[
+        '处方 | 11月20日 09 时 | 慈安煎药中心 | 接方',
+        '煎煮 | 10–11 时 | 慈安煎药中心 | 10 时 | 煎煮开始 头煎 | 11 时 | 煎煮开始 二煎',
+        '包装 | 12 时 | 慈安煎药中心 | 贴标赋码 14 袋',
+        '交接 | 15 时 | 交出 | 慈安煎药中心 | 14 袋 | 收下 | 速达快递 | 封签完好',
+        '配送 | 11月21日 00–07 时 | 速达快递 | 00 时 | 中转 到站 | 07 时 | 派送',
+      ].flatMap((chapter) => chapter.split(' | ')),
     );
+  });
+
+  it('shows at one glance how far the box has come, and which stages have no record', () => {
+    const way = (html_: string): string[] =>
+      [...html_.matchAll(/<li class="(past|now|ahead|unseen)"( aria-current="step")?>([^ ]+) /g)].map(
+        ([, reached, current, stage]) => `${stage} ${reached}${current ? '!' : ''}`,
+      );
+    expect(way(html)).to.deep.equal([
+      '处方 past',
+      '调配 unseen',
+      '浸泡 unseen',
+      '煎煮 past',
+      '包装 past',
+      '质检 unseen',
+      '交接 past',
+      '配送 now!',
+      '送达 ahead',
+    ]);
+    expect(way(renderPackagePage({ ...page, steps: [] })))
+      .to.have.length(9)
+      .and.satisfy((all: string[]) => all.every((stage) => stage.endsWith('ahead')));
+  });
+
+  it('shows a handover that the other side has not confirmed as one side alone', () => {
+    const given = page.steps.slice(
+      0,
+      page.steps.findIndex(({ step }) => step === 'COURIER_ACCEPTED'),
+    );
+    const half = renderPackagePage({ ...page, phase: 'HANDED_OVER', steps: given });
+    expectInOrder(textOf(half), '交出', '慈安煎药中心', '收下', '对方还没有确认收到');
+    expect(html).not.to.contain('对方还没有确认收到');
+  });
+
+  it('folds a stage of many steps, and never what was not as it should be', () => {
+    const boil = (result?: string) =>
+      renderPackagePage({
+        ...page,
+        steps: [
+          ...['DECOCT_STARTED', 'BOIL_REACHED', 'DECOCT_ENDED', 'STRAINED'].map((step) => ({
+            step,
+            time: '2026-11-20T02:08Z',
+            org: centre,
+            open: {},
+          })),
+          ...(result
+            ? [{ step: 'DEVIATION_RECORDED', time: '2026-11-20T02:09Z', org: centre, open: {} }]
+            : []),
+        ],
+      });
+    expect(boil()).to.contain('看这 4 步').and.not.contain('class="warning"');
+    const warned = boil('late');
+    const [before] = warned.split('<details>');
+    expect(before).to.contain('！与规定不同');
   });
 
   it('tells strangers the hour of a step, never its minute', () => {
@@ -125,7 +172,7 @@ describe('the page of a box, as the server sends it', () => {
       open: { sealIntact: false },
     };
     const said = renderPackagePage({ ...page, steps: [step] });
-    expect(said).to.contain('<li class="warns">');
+    expect(said).to.contain('<li class="chapter HANDOVER warns">');
     expect(textOf(said)).to.contain('！封签破损');
   });
 
@@ -150,6 +197,7 @@ describe('the page of a box, as the server sends it', () => {
     for (const phase of ['LABELLED', 'HANDED_OVER', 'IN_CUSTODY', 'OUT', 'DELIVERED', 'CLOSED'])
       expect(textOf(renderPackagePage({ ...page, phase }))).to.contain(WHERE[phase]!.zh);
     expect(Object.keys(CHECK)).to.deep.equal([...CHECKS]);
+    expect(Object.keys(FAILS)).to.deep.equal([...CHECKS]);
   });
 
   it('shows nothing that a stranger may not see, even if it is handed over', () => {

@@ -8,15 +8,16 @@ export interface Words {
   en: string;
 }
 
-const words = (zh: string, en: string): Words => ({ zh, en });
+/* @__NO_SIDE_EFFECTS__ */
+function words(zh: string, en: string): Words {
+  return { zh, en };
+}
 
 export const PRODUCT = words('药迹', 'Yaoji');
 
-/** What the page says on its own, before anything is checked. */
+/** What only the server says: the browser's script does not carry it. */
 export const PAGE = {
   title: words('这箱药在哪里', 'Where this box is'),
-  custodian: words('现由 {name} 保管', 'Now held by {name}'),
-  deliverer: words('由 {name} 交付', 'Delivered by {name}'),
   largeType: words('大字版', 'Large type'),
   check: words('核对', 'Check'),
   notChecked: words('还没有核对任何内容', 'Nothing has been checked yet'),
@@ -37,17 +38,8 @@ export const PAGE = {
     '请和手里的箱子比对。封签号不一样，就不是这一箱。',
     'Compare with the box in your hands: another seal number means another box.',
   ),
-  seal: words('封签号', 'Seal number'),
-  bags: words('袋数', 'Bags'),
-  bagCount: words('{count} 袋', '{count} bags'),
-  bestBefore: words('请在此前服用', 'Best before'),
-  centre: words('煎药中心', 'Decoction centre'),
-  unknown: words('没有提供', 'Not given'),
-  steps: words('每一步', 'Step by step'),
+  steps: words('这箱药的经过', 'The way of this box'),
   stepsNote: words('北京时间，精确到小时，从先到后。', 'China time, to the hour, oldest first.'),
-  noSteps: words('还没有记录。', 'No steps yet.'),
-  noTime: words('时间不明', 'Time unknown'),
-  serviceWord: words('本服务的说法，尚未核对', 'What the service says, not checked'),
   save: words('保存存证包', 'Save the bundle'),
   saveNote: words(
     '一个文件，装着核对所需的一切，不联网也能核对。它和二维码一样：谁拿到都能看到这箱药的经过。',
@@ -57,6 +49,24 @@ export const PAGE = {
     '有箱上二维码的人都能打开这一页。这里看不到是谁的药、谁开的方、方里有什么。',
     'Whoever has the QR code of the box can open this page. It does not show whose medicine it is, who prescribed it, or what is in it.',
   ),
+} as const;
+
+/** The box's story. */
+export const STORY = {
+  custodian: words('现由 {name} 保管', 'Now held by {name}'),
+  deliverer: words('由 {name} 交付', 'Delivered by {name}'),
+  seal: words('封签号', 'Seal number'),
+  bags: words('袋数', 'Bags'),
+  bagCount: words('{count} 袋', '{count} bags'),
+  bestBefore: words('请在此前服用', 'Best before'),
+  centre: words('煎药中心', 'Decoction centre'),
+  unknown: words('没有提供', 'Not given'),
+  hour: words('{day} {from} 时', '{day} {from} h'),
+  hours: words('{day} {from}–{to} 时', '{day} {from}–{to} h'),
+  daysAndHours: words('{day} {from} 时 – {lastDay} {to} 时', '{day} {from} h – {lastDay} {to} h'),
+  noSteps: words('还没有记录。', 'No steps yet.'),
+  noTime: words('时间不明', 'Time unknown'),
+  serviceWord: words('本服务的说法，尚未核对', 'What the service says, not checked'),
 } as const;
 
 export const NOT_FOUND = {
@@ -85,10 +95,27 @@ export const WHERE: Readonly<Record<string, Words>> = {
 };
 export const WHERE_UNKNOWN = words('现在说不清药箱在哪里。', 'It is not known where the box is now.');
 
-/** Whose steps they are. */
-export const WHO = {
-  centre: words('煎药中心', 'Decoction centre'),
-  courier: words('快递', 'Courier'),
+/** The stages of a box's way; `mark` is the one character that stands for it in the picture. */
+export const STAGE = {
+  PRESCRIBED: { ...words('处方', 'Prescription'), mark: '方' },
+  DISPENSED: { ...words('调配', 'Dispensing'), mark: '配' },
+  SOAKED: { ...words('浸泡', 'Soaking'), mark: '泡' },
+  BOILED: { ...words('煎煮', 'Boiling'), mark: '煎' },
+  PACKED: { ...words('包装', 'Packing'), mark: '装' },
+  QUALITY: { ...words('质检', 'Quality control'), mark: '检' },
+  HANDOVER: { ...words('交接', 'Handover'), mark: '交' },
+  CARRIED: { ...words('配送', 'On its way'), mark: '送' },
+  ARRIVED: { ...words('送达', 'Delivered'), mark: '达' },
+} as const satisfies Readonly<Record<string, Words & { mark: string }>>;
+export type StageId = keyof typeof STAGE;
+
+/** The picture of the way. */
+export const WAY = {
+  overview: words('走到哪一步', 'How far it has come'),
+  steps: words('看这 {count} 步', 'See these {count} steps'),
+  gave: words('交出', 'Handed over by'),
+  took: words('收下', 'Taken over by'),
+  waiting: words('对方还没有确认收到', 'The other side has not confirmed yet'),
   you: words('您', 'You'),
 } as const;
 
@@ -138,19 +165,7 @@ export const OUTCOME: Readonly<Record<Outcome, Words & { symbol: string }>> = {
 /** While checking, and what came of it. */
 export const CHECKING = {
   running: words('正在您的浏览器里核对……', 'Checking in your browser …'),
-  ok: words('核对通过：{passed} 项通过，{open} 项未检查。', 'Checked: {passed} passed, {open} not checked.'),
-  okMeans: words(
-    '这箱药的记录完整，没有被改过；二维码属于这一箱。请再比对封签号。',
-    'The record of this box is complete and unchanged, and the code belongs to it. Now compare the seal number.',
-  ),
-  okMeansDemo: words(
-    '这箱药的记录前后一致，二维码属于这一箱；但账本是演示用的，不能证明真实的药。',
-    'The record of this box is consistent and the code belongs to it; but the ledger is a demonstration and proves nothing about real medicine.',
-  ),
-  partly: words(
-    '只核对了一部分：{passed} 项通过，{open} 项未检查。',
-    'Checked in part only: {passed} passed, {open} not checked.',
-  ),
+  compareSeal: words('请再比对箱上的封签号。', 'Now compare the seal number on the box.'),
   partlyMeans: words(
     '没有发现不对的地方，但重要的项目还没有检查，不能说这份记录可靠。',
     'Nothing was found to be wrong, but important checks were not made: this does not show that the record can be relied on.',
@@ -159,32 +174,110 @@ export const CHECKING = {
     '也请看看手机的时间准不准：时间差几分钟，“新旧”这一项就不会通过。',
     'Also look at this device’s clock: if it is some minutes off, the freshness check fails.',
   ),
-  bad: words('核对不通过：{failed} 项不对。', 'The check failed: {failed} did not hold.'),
   badMeans: words(
-    '记录被改过、不完整，或者不属于这一箱。弄清楚之前请不要服用，并联系煎药中心。',
-    'The record was changed, is incomplete, or belongs to another box. Do not take the medicine before this is cleared up; ask the decoction centre.',
+    '弄清楚之前请不要服用，并联系煎药中心。',
+    'Do not take the medicine before this is cleared up; ask the decoction centre.',
+  ),
+  oldMeans: words(
+    '要知道现在的情况，请再问一次账本。',
+    'To know how things stand now, ask the ledger again.',
   ),
   demo: words(
-    '演示账本：所有密钥都在同一个运营者手里，谁的签名都不能为别人作证。',
-    'Demonstration ledger: one operator holds every key, so nobody’s signature vouches for anybody else.',
+    '演示账本：所有密钥都在同一个运营者手里，谁的签名都不能为别人作证，也不能证明真实的药。',
+    'Demonstration ledger: one operator holds every key, so nobody’s signature vouches for anybody else, and nothing is proved about real medicine.',
+  ),
+  counts: words(
+    '{passed} 项通过，{failed} 项不通过，{open} 项未检查。时间都是北京时间。',
+    '{passed} passed, {failed} failed, {open} not checked. Times are China time.',
+  ),
+  savedFile: words(
+    '这是您打开的文件“{name}”，不是账本现在的状态：它之后的步骤不在里面。',
+    'This is the file “{name}” that you opened, not how the ledger stands now: later steps are not in it.',
+  ),
+  askedNow: words(
+    '这次的回答带着您的浏览器刚抽的随机数：它不可能是预先做好的。',
+    'This answer carries a number that your browser has just drawn: it cannot have been made beforehand.',
+  ),
+  again: words('现在再问一次账本', 'Ask the ledger again now'),
+  notAsked: words(
+    '没有问成，上面仍是先前的结果。',
+    'The ledger was not asked; what stands above is the earlier result.',
+  ),
+  noList: words(
+    '每一项的说明没有载入，请刷新这一页。上面的结果不变。',
+    'The words of each check were not loaded; please load this page again. The result above stands.',
   ),
   storyChecked: words('取自您的浏览器核对过的记录', 'From the record that your browser checked'),
+  storyOld: words(
+    '核对过，但不是最新的：之后的步骤不在里面',
+    'Checked, but not the latest: later steps are not in it',
+  ),
+  storyBefore: words(
+    '下面是先前的内容，不是您打开的文件里的',
+    'What follows is from before, not from the file that you opened',
+  ),
   storyDiffers: words(
     '核对过的记录和服务器先前显示的不一样（可能有新的步骤，或有的步骤还没有确认）。现在显示的是核对过的。',
     'The checked record differs from what the server showed before (there may be new steps, or some not confirmed yet). You now see the checked one.',
   ),
-  storyBad: words('核对不通过，不要相信下面的内容', 'The check failed: do not rely on what follows'),
-  list: words('核对了什么', 'What was checked'),
+  storyBad: words('核对不通过，这里的内容不可信', 'The check failed: do not rely on this'),
   toList: words('看每一项', 'See each check'),
-  shows: words('说明什么', 'Shows'),
-  honest: words('谁必须诚实', 'Who must be honest'),
-  found: words('哪里不对', 'What is wrong'),
-  technical: words('技术细节', 'Technical detail'),
-  required: words('必须通过', 'required'),
-  trustHash: words('信任文件的 SHA-256', 'SHA-256 of the trust file'),
-  trustNote: words(
-    '信任文件和这一页来自同一个服务器。第一次打开时，您只能相信它；可以把这个数和印在别处的比对，或者用离线工具核对。',
-    'The trust file came from the same server as this page. On a first visit you have to take it as it is: compare this number with one printed elsewhere, or use the offline tool.',
+} as const;
+
+/** The first sentence of a report, in parts: each stands only where it has been shown. */
+export const SENTENCE = {
+  whole: words(
+    '这箱药的经过完整、没有改过，截至 {time}',
+    'This box’s trail is complete and unaltered as of {time}',
+  ),
+  consistent: words('这箱药的经过前后一致，截至 {time}', 'This box’s trail is consistent as of {time}'),
+  later: words('之后的步骤不在里面', 'later steps are not in it'),
+  vouched: words(
+    '{organisations} 家机构中的 {signed} 家为它作证',
+    '{signed} of {organisations} organisations vouch for it',
+  ),
+  demo: words(
+    '账本是演示用的，一个运营者掌管所有密钥',
+    'the ledger is a demonstration, and one operator holds every key',
+  ),
+  noToken: words(
+    '没有给出箱上的码，所以没有核对是哪一箱',
+    'no token was given, so which box it is was not checked',
+  ),
+  public: words('{time} 起在公链上公开', 'public since {time}'),
+  publicButLater: words(
+    '{time} 起在公链上公开，最新的 {later} 条除外',
+    'public since {time}, but for the latest {later} record(s)',
+  ),
+  unconfirmed: words('公链存证等您核对', 'its public record awaits your check'),
+  developmentChain: words(
+    '{time} 写进了开发链，那不算公开',
+    'on a development chain since {time}, which is not public',
+  ),
+  unanchored: words('还没有公链存证', 'not on a public chain yet'),
+  partly: words(
+    '只核对了一部分：{passed} 项通过，{open} 项未检查',
+    'Checked in part only: {passed} passed, {open} not checked',
+  ),
+  bad: words('核对不通过：{fails}', 'The check failed: {fails}'),
+  more: words('另有 {count} 项也不通过', '{count} more did not pass'),
+  old: words(
+    '不算通过：这份记录只到 {time}，之后的步骤不在里面；其余各项没有发现不对',
+    'Not passed: this record ends at {time}, and later steps are not in it; nothing else was found wrong',
+  ),
+} as const;
+
+/** A bundle that the reader has saved. */
+export const SAVED = {
+  title: words('核对存下来的文件', 'Check a saved file'),
+  note: words(
+    '选一个以前保存的存证包。它只在您的浏览器里打开，不会上传；核对用的是这一页的信任文件和这一箱的码。',
+    'Choose a bundle that was saved earlier. It is opened in your browser only and sent nowhere; it is checked with this page’s trust file and this box’s code.',
+  ),
+  choose: words('选择文件', 'Choose a file'),
+  unreadable: words(
+    '这个文件不是存证包，读不懂。上面的结果没有变。',
+    'This file is no bundle and cannot be read. What stands above is unchanged.',
   ),
 } as const;
 
@@ -214,106 +307,28 @@ export const TROUBLE = {
 } as const;
 export type TroubleId = Exclude<keyof typeof TROUBLE, 'title' | 'means' | 'retry' | 'wait'>;
 
-const NOBODY = words('不需要谁诚实', 'Nobody');
-const GIVEN_VIEW = words(
-  '不需要谁诚实，只要账本状态属实（看“多方签名”）',
-  'Nobody, given the view of the ledger (see endorsement)',
-);
-const COLLUDING = words(
-  '合谋的机构少于规定的数目',
-  'Fewer organisations collude than the required number of signers',
-);
-
-/** The checks of a report: what each shows, and who must be honest for it to mean something. */
-export const CHECK: Readonly<Record<CheckId, { name: Words; shows: Words; honest: Words }>> = {
-  form: {
-    name: words('格式', 'Form'),
-    shows: words(
-      '存证包完整规范，没有多余或重复的内容',
-      'The bundle is well formed: nothing unknown, nothing twice',
-    ),
-    honest: NOBODY,
-  },
-  box: {
-    name: words('药箱', 'Box'),
-    shows: words(
-      '记录属于这个二维码，标签没有被换过',
-      'The record belongs to this QR code, and the label was not replaced',
-    ),
-    honest: GIVEN_VIEW,
-  },
-  signatures: {
-    name: words('签名', 'Signatures'),
-    shows: words(
-      '每一步都由所写机构登记过的工作站签了名',
-      'Each step was signed by a station of the organisation it names, enrolled at that time',
-    ),
-    honest: words('该机构保管密钥的人', 'Whoever holds that organisation’s keys'),
-  },
-  trail: {
-    name: words('经过', 'Trail'),
-    shows: words(
-      '从第一步到现在一环扣一环：没有加、没有删、没有换顺序',
-      'Unbroken from the first step to now: nothing added, removed or reordered',
-    ),
-    honest: GIVEN_VIEW,
-  },
-  rules: {
-    name: words('规则', 'Rules'),
-    shows: words(
-      '就所见的经过看，每一步在当时都符合规则，并且正好得出账本上的状态',
-      'As far as the shown trails can tell, every step was legal when it was taken, and together they lead to the state on the ledger',
-    ),
-    honest: words(
-      '不需要谁诚实，只要账本状态属实；涉及设备和别的药箱的部分：签名的机构',
-      'Nobody, given the view; for what concerns devices and other boxes: the signing organisations',
-    ),
-  },
-  disclosures: {
-    name: words('公开的内容', 'Disclosures'),
-    shows: words('显示出来的每一项都是当时写下的那一项', 'Each shown field is the one that was committed to'),
-    honest: NOBODY,
-  },
-  inclusion: {
-    name: words('入账', 'Inclusion'),
-    shows: words(
-      '经过的最后一步在该机构的公共日志里',
-      'The end of each trail is in its organisation’s log on the ledger',
-    ),
-    honest: GIVEN_VIEW,
-  },
-  endorsement: {
-    name: words('多方签名', 'Endorsement'),
-    shows: words(
-      '足够多的机构各自签名，证明账本上就是这个状态',
-      'Enough organisations each signed that this is the very state of the ledger',
-    ),
-    honest: COLLUDING,
-  },
-  fresh: {
-    name: words('新旧', 'Freshness'),
-    shows: words(
-      '账本状态是刚刚取的，不是旧的',
-      'The state of the ledger was taken just now and is not an old one',
-    ),
-    honest: COLLUDING,
-  },
-  ordering: {
-    name: words('排序', 'Ordering'),
-    shows: words('多数排序节点签了装着它的区块', 'A quorum of orderers signed the block that carried it'),
-    honest: words('合谋的排序节点不到多数', 'Fewer than a quorum of orderers collude'),
-  },
-  anchor: {
-    name: words('公链存证', 'Anchor'),
-    shows: words(
-      '这些日志在某个时间之前已公布在公链上',
-      'The logs were public on a chain by a certain block',
-    ),
-    honest: words(
-      '不需要谁诚实，只要从别处得到公链的区块头',
-      'Nobody, given a block header of the chain from elsewhere',
-    ),
-  },
+/** What a failed check means for whoever holds the box. */
+export const FAILS: Readonly<Record<CheckId, Words>> = {
+  form: words('存证包的格式不对，读不懂', 'the bundle is malformed and cannot be read'),
+  box: words(
+    '记录不属于这个二维码，或者标签被换过',
+    'the record does not belong to this QR code, or the label was replaced',
+  ),
+  signatures: words('有的步骤没有该机构成立的签名', 'a step lacks a valid signature of its organisation'),
+  trail: words(
+    '经过不完整，有加、删或换过顺序的地方',
+    'the trail is not whole: something was added, removed or reordered',
+  ),
+  rules: words(
+    '有的步骤不合规则，或与账本上的状态不符',
+    'a step was not legal, or does not lead to the state on the ledger',
+  ),
+  disclosures: words('显示的内容和当时写下的不一样', 'what is shown is not what was committed to'),
+  inclusion: words('经过的最后一步不在公共日志里', 'the end of a trail is not in the log'),
+  endorsement: words('没有足够的机构为它作证', 'not enough organisations vouch for it'),
+  fresh: words('不能证明这是账本刚才的状态', 'it does not show that this is how the ledger stood just now'),
+  ordering: words('不能证明是排序节点排的先后', 'it does not show that the orderers put it in order'),
+  anchor: words('公链存证不成立', 'its public record does not hold'),
 };
 
 /** Fills `{name}`s in. */
