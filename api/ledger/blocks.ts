@@ -37,7 +37,8 @@ export async function* followBlocks(
   }
 }
 
-function readBlock(block: common.Block, chaincode: string): FollowedBlock {
+/** The valid transactions of a chaincode in a block. Throws when the block lacks a part. */
+export function readBlock(block: common.Block, chaincode: string): FollowedBlock {
   const codes = block.getMetadata()?.getMetadataList_asU8()[common.BlockMetadataIndex.TRANSACTIONS_FILTER];
   const number = block.getHeader()?.getNumber();
   if (codes === undefined || number === undefined) throw new Error('the ledger gave an incomplete block');
