@@ -71,13 +71,13 @@ export const PROVIDERS: readonly Provider[] = [
     name: 'The local ledger',
     kind: 'local',
     needed: () => Promise.resolve(),
-    start: (options) => startLedger((folder) => launch(LOCAL_LEDGER, folder, ...optionsOf(options))),
+    start: (options) => startLedger((folder) => launch(LOCAL_LEDGER, folder, optionsOf(options))),
   },
   {
     name: REAL_FABRIC,
     kind: 'fabric',
     needed: needsFabric,
-    start: (options) => startLedger((folder) => launch(REAL_NETWORK, folder, ...optionsOf(options))),
+    start: (options) => startLedger((folder) => launch(REAL_NETWORK, folder, optionsOf(options))),
   },
 ];
 
@@ -140,22 +140,30 @@ export interface LaunchedLedger {
 
 /** Starts the local ledger as a process, as `npm start` does. Throws, with what it printed, when it does not come up. */
 export function launchLocalLedger(folder: string, ...more: string[]): Promise<LaunchedLedger> {
-  return launch(LOCAL_LEDGER, folder, ...more);
+  return launch(LOCAL_LEDGER, folder, more);
 }
 
 /** Starts a real network as a process, as `npm run fabric` does. Throws, with what it printed, when it does not come up. */
 export function launchFabric(folder: string, ...more: string[]): Promise<LaunchedLedger> {
-  return launch(REAL_NETWORK, folder, ...more);
+  return launch(REAL_NETWORK, folder, more);
 }
 
-async function launch(program: string, folder: string, ...more: string[]): Promise<LaunchedLedger> {
+/** The same, with the programs of another folder than this machine's. */
+export function launchFabricOf(home: string, folder: string, ...more: string[]): Promise<LaunchedLedger> {
+  return launch(REAL_NETWORK, folder, more, { ...process.env, FABRIC_HOME: home });
+}
+
+async function launch(
+  program: string,
+  folder: string,
+  more: readonly string[],
+  env = process.env,
+): Promise<LaunchedLedger> {
   const main = fileURLToPath(import.meta.resolve(program));
   const child = spawn(
     process.execPath,
     [main, '--folder', folder, '--chaincode', probeChaincode(), ...more],
-    {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    },
+    { stdio: ['pipe', 'pipe', 'pipe'], env },
   );
   let complaint = '';
   child.stderr.on('data', (text: Buffer) => (complaint += text.toString()));

@@ -1,5 +1,14 @@
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { status as rpc } from '@grpc/grpc-js';
 import { CommitError, GatewayError, StatusCode } from '@hyperledger/fabric-gateway';
+import { findBinaries } from '@yaoji/network/fabric/binaries';
 import { control, controlPath } from '@yaoji/network/fabric/control';
 import { placesIn, readLayout } from '@yaoji/network/fabric/layout';
 import { isRunning, readProcesses, type ProcessRecord } from '@yaoji/network/fabric/processes';
@@ -19,6 +29,7 @@ import { needsFabric, REAL_FABRIC } from '../../support/fabric.ts';
 import {
   connectAs,
   launchFabric,
+  launchFabricOf,
   organisation,
   servicePerson,
   type LaunchedLedger,
@@ -30,7 +41,7 @@ const ABORTED: number = rpc.ABORTED;
 const LIBRARIES = dirname(dirname(fileURLToPath(import.meta.resolve('chai/package.json'))));
 
 describe(`${REAL_FABRIC}: a network on this machine`, function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   const folder = mkdtempSync(join(tmpdir(), 'yaoji-fabric-'));
   const data = join(folder, 'network');
@@ -38,9 +49,10 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
   const places = placesIn(data);
   let running: LaunchedLedger;
   let client: LedgerClient;
+  let deadly: DeadlyPeer;
 
-  const start = async (...more: string[]): Promise<void> => {
-    running = await launchFabric(data, '--chaincode', contract, ...more);
+  const start = async (): Promise<void> => {
+    running = await launchFabricOf(deadly.home, data, '--chaincode', contract);
     meet();
   };
   const meet = (): void => {
@@ -75,10 +87,15 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
       JSON.stringify({ name: 'contract', type: 'module', main: 'index.js' }),
     );
     compile('one');
+    deadly = await DeadlyPeer.in(join(folder, 'fabric'));
+    // Its very first deployment comes to no end.
+    deadly.killAt('commit');
+    await comesToNothing(launchFabricOf(deadly.home, data, '--chaincode', contract));
+    deadly.spare();
     await start();
   });
   after(async () => {
-    if (running?.child.exitCode === null) await end('SIGTERM');
+    if (running?.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -203,6 +220,29 @@ describe(`${REAL_FABRIC}: a network on this machine`, function () {
     expect(await answer()).to.equal('three');
   });
 
+  for (const [moment, when] of [
+    ['install', 'when one member has the package'],
+    ['approve', 'when one member has approved'],
+    ['commit', 'when all have approved and nothing is committed'],
+    ['committed', 'when it is committed and the old processes still run'],
+  ] as const)
+    it(`killed in a deployment ${when}, completes it at the next start`, async () => {
+      const { sequence } = await control(controlPath(data), { deploy: contract });
+      compile(moment);
+      deadly.killAt(moment);
+      const exited = once(running.child, 'exit');
+      await comesToNothing(control(controlPath(data), { deploy: contract }));
+      client.close();
+      expect(await exited).to.deep.equal([null, 'SIGKILL']);
+      deadly.spare();
+      await start();
+      expect(await answer()).to.equal(moment);
+      const again = await control(controlPath(data), { deploy: contract });
+      expect(again.sequence, 'one definition more').to.equal(sequence! + 1);
+      expect(processes().filter(({ name }) => name.startsWith('chaincode-'))).to.have.length(4);
+      await eventually(() => put(`after-${moment}`, 'written'), isOvertaken);
+    });
+
   it('takes in another member while it runs, whose part in it then stays', async () => {
     const first = await control(controlPath(data), { add: 'not written so' }).catch(
       (error: Error) => error.message,
@@ -283,6 +323,66 @@ describe(`${REAL_FABRIC}: a network of five members that orders by Raft`, functi
     }
   });
 });
+
+/** Where a deployment can be killed: each command of `peer lifecycle chaincode` ends somewhere. */
+type DeploymentMoment = 'install' | 'approve' | 'commit' | 'committed';
+
+/** Fabric's programs, of which `peer` can kill whoever calls it, at a moment of a deployment. */
+class DeadlyPeer {
+  readonly home: string;
+
+  private constructor(home: string) {
+    this.home = home;
+  }
+
+  static async in(home: string): Promise<DeadlyPeer> {
+    const binaries = await findBinaries();
+    mkdirSync(join(home, 'bin'), { recursive: true });
+    symlinkSync(binaries.config, join(home, 'config'));
+    for (const program of ['orderer', 'configtxgen', 'configtxlator', 'osnadmin'] as const)
+      symlinkSync(binaries.path(program), join(home, 'bin', program));
+    // The others wait for the first: then exactly one has done it. None does anything after the death.
+    const script = `#!/bin/sh
+real='${binaries.path('peer')}'
+armed=$(cat '${home}/armed' 2>/dev/null)
+die() { kill -9 $PPID; exit 1; }
+first() {
+  if mkdir '${home}/first' 2>/dev/null; then "$real" "$@" && touch '${home}/done'; exit; fi
+  until [ -e '${home}/done' ]; do sleep 0.05; done
+  die
+}
+case "$armed $*" in
+  'install lifecycle chaincode install '*) first "$@" ;;
+  'approve lifecycle chaincode approveformyorg '*) first "$@" ;;
+  'commit lifecycle chaincode commit '*) die ;;
+  'committed lifecycle chaincode commit '*) "$real" "$@"; die ;;
+esac
+exec "$real" "$@"
+`;
+    writeFileSync(join(home, 'bin', 'peer'), script, { mode: 0o755 });
+    return new DeadlyPeer(home);
+  }
+
+  killAt(moment: DeploymentMoment): void {
+    this.spare();
+    writeFileSync(join(this.home, 'armed'), moment);
+  }
+
+  /** It kills nobody from here on. */
+  spare(): void {
+    for (const name of ['armed', 'first', 'done'])
+      rmSync(join(this.home, name), { recursive: true, force: true });
+  }
+}
+
+/** Resolves when what would have come of a process that is killed comes to nothing. */
+async function comesToNothing(work: Promise<unknown>): Promise<void> {
+  const outcome = await work.then(
+    () => 'it was not killed',
+    () => undefined,
+  );
+  expect(outcome).to.equal(undefined);
+}
 
 /** Endorsers stood at different heights, or what they read has changed since. */
 function isOvertaken(error: unknown): boolean {
