@@ -32,12 +32,17 @@ export interface ChainPlan {
   readonly reverted?: boolean;
   /** the root that the contract logs; by default that of the view's checkpoints */
   readonly root?: Uint8Array;
+  /** what the transaction logged instead */
+  readonly logs?: readonly RlpStructuredDataish[];
   /** how many fields the header has */
   readonly fields?: number;
 }
 
 export const CHAIN = 'eip155:1';
 export const CONTRACT = '0x5fbdb2315678afecb367f032d93f642f64180aa3';
+
+/** the first topic of the contract's event */
+export const ANCHORED = id('Anchored(uint256,bytes32)');
 
 type Anchor = NonNullable<Bundle['anchor']>;
 type Evidence = Pick<Anchor, 'chain' | 'contract' | 'seq' | 'header' | 'receipt'> & { block: KnownBlock };
@@ -49,11 +54,11 @@ const zeros = (size: number): Uint8Array => new Uint8Array(size);
 /** A block in which the contract logged a root, and the way from the block to that. */
 export function evidenceOf(root: Uint8Array, plan: ChainPlan = {}): Evidence {
   const { chain = CHAIN, contract = CONTRACT, seq = 1, transactions = 20, index = 17, type = 2 } = plan;
-  const logs = [[contract, [id('Anchored(uint256,bytes32)'), toBeHex(seq, 32), root], '0x']];
+  const logs = plan.logs ?? [[contract, [ANCHORED, toBeHex(seq, 32), root], '0x']];
   const receipts = Array.from({ length: transactions }, (_, i) => {
     const own = i === index;
     const status = own && plan.reverted ? 0 : 1;
-    const body = rlp([number(status), number(21_000 * (i + 1)), zeros(256), own && status ? logs : []]);
+    const body = rlp([number(status), number(21_000 * (i + 1)), zeros(256), own && status ? [...logs] : []]);
     return type ? Uint8Array.of(type, ...body) : body;
   });
   const key = (i: number): Uint8Array => rlp(number(i));

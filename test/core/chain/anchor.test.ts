@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { RlpStructuredDataish } from 'ethers';
 import {
   anchorRoot,
   at as keyOf,
   canonical,
   checkpointsOf,
+  fromBase64url,
+  fromUtf8,
   leafHash,
   printCheckpoint,
   readBundle,
+  readView,
   rootFromInclusion,
   toBase64url,
   toTrust,
@@ -22,7 +26,7 @@ import {
 } from '@yaoji/chaincode/core';
 import { checkAnchor } from '@yaoji/chaincode/core/chain/anchor';
 import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
-import { CHAIN, CONTRACT, evidenceOf, withAnchor } from '../../support/anchors.ts';
+import { ANCHORED, CHAIN, CONTRACT, evidenceOf, withAnchor } from '../../support/anchors.ts';
 import {
   anchored,
   anchoredView,
@@ -289,6 +293,36 @@ describe('the check of an anchor', function () {
       const found = await report({ ...bundle, anchor: { ...anchor!, ...change } });
       expect(says(found)[1].split(':')[0]).to.equal(place);
     }
+  });
+
+  it('takes only the event of the contract, wherever it stands among others', async () => {
+    const { anchor } = (await make()).bundle;
+    const values = new Map(
+      Object.entries(JSON.parse(fromUtf8(readView(fromBase64url(anchor!.view)).payload)) as object),
+    );
+    const root = anchorRoot(checkpointsOf(values, 'test'), sha256);
+    const one = `0x${'1'.padStart(64, '0')}`;
+    const own = [CONTRACT, [ANCHORED, one, root], '0x'];
+    const foreign = [`0x${'a'.repeat(40)}`, [ANCHORED, one, new Uint8Array(32)], '0x'];
+    const next = [CONTRACT, [ANCHORED, `0x${'2'.padStart(64, '0')}`, new Uint8Array(32)], '0x'];
+    const found = async (...logs: RlpStructuredDataish[]): Promise<string> => {
+      const made = await make({ logs });
+      block = made.block;
+      const [outcome, detail] = says(await report(made.bundle));
+      return outcome === 'failed' ? detail.split(':')[0]! : outcome;
+    };
+    expect(await found(own)).to.equal('passed');
+    expect(await found(foreign, next, own)).to.equal('passed');
+    expect(await found(own, next)).to.equal('passed');
+    expect(await found()).to.equal('/anchor/contract');
+    expect(await found(foreign)).to.equal('/anchor/contract');
+    expect(await found([CONTRACT, [root, one, root], '0x'])).to.equal('/anchor/contract');
+    expect(await found([CONTRACT, [ANCHORED, one], root])).to.equal('/anchor/contract');
+    expect(await found([CONTRACT, [ANCHORED, one, root, root], '0x'])).to.equal('/anchor/contract');
+    expect(await found([CONTRACT, [ANCHORED, one, root], '0x00'])).to.equal('/anchor/contract');
+    expect(await found([CONTRACT, [ANCHORED, root, one], '0x'])).to.equal('/anchor/seq');
+    expect(await found(foreign, next)).to.equal('/anchor/seq');
+    expect(await found([CONTRACT, [ANCHORED, one, one], '0x'])).to.equal('/anchor/view');
   });
 
   it('shows nothing of a box none of whose records was anchored', async () => {
