@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { at as keyOf, type Log } from '@yaoji/chaincode/core';
 import { Client } from 'pg';
 import type { Db } from '../store/pool.ts';
+import { auditAnchors } from './anchors.ts';
 import type { Chain } from './chain.ts';
 import type { Difference, Differ } from './differ.ts';
 import { auditEvents } from './events.ts';
@@ -90,7 +91,15 @@ export async function audit(options: AuditOptions): Promise<AuditSummary> {
     const identities = await countOf(client, 'event');
     const counts = await auditEvents(client, differ, (done) => onProgress('events', done, identities));
 
-    const checks = [auditKeys, auditBatches, auditNodes, auditArrivals, auditDeviations, auditStopped];
+    const checks = [
+      auditKeys,
+      auditBatches,
+      auditNodes,
+      auditArrivals,
+      auditDeviations,
+      auditStopped,
+      auditAnchors,
+    ];
     for (const [i, check] of checks.entries()) {
       await check(client, differ);
       onProgress('tables', i + 1, checks.length + 2);

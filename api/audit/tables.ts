@@ -18,11 +18,23 @@ const KEYS: Readonly<Record<string, string>> = {
   node: 'org, level, index',
   world: 'key',
   deviation: 'station, n, check_id',
+  anchor: 'chain, contract, seq',
+  anchor_log: 'anchor, org',
+  anchor_attempt: 'anchor, tx_hash',
+  anchor_inclusion: 'id',
+  anchor_lost: 'inclusion',
+  anchor_final: 'inclusion',
+  anchor_open: 'anchor',
 };
 
 /** Names what stands more than once: keys prevent it only as long as nobody has taken them away. */
 export async function auditKeys(db: Db, differ: Differ): Promise<void> {
-  const once = [...Object.entries(KEYS), ['event', 'arrival'], ['record', 'subject, seq']] as const;
+  const once = [
+    ...Object.entries(KEYS),
+    ['event', 'arrival'],
+    ['record', 'subject, seq'],
+    ['anchor', 'id'],
+  ] as const;
   for (const [table, columns] of once) {
     const query = `select concat_ws(' ', ${columns}) as key, count(*)::int as times from ${table} group by ${columns} having count(*) > 1`;
     for await (const { key, times } of rowsOf<{ key: string; times: number }>(db, query))

@@ -11,7 +11,7 @@ export {
   utf8,
 } from './bytes.ts';
 export { BUNDLE_TYPE, readBundle, type Bundle, type ReadBundle } from './bundle.ts';
-export { anchorRoot, checkpointsOf, type AnchorFacts } from './chain/anchor.ts';
+export { anchorRoot, checkAnchor, checkpointsOf, type AnchorFacts } from './chain/anchor.ts';
 export type { KnownBlock } from './chain/fields.ts';
 export { canonical, parseCanonical, parseJson, type Json } from './canonical.ts';
 export { originOf, parseCheckpoint, printCheckpoint, type Checkpoint } from './checkpoint.ts';
