@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { ANCHOR } from './artifact.ts';
 import { readEvidence, toQuantity, type Evidence } from './evidence.ts';
 import { feesOf, highest, nonceOf, raised, toTransaction, type Fees } from './fees.ts';
-import { bytesUpTo, count, hash32, quantity, RpcRefusal, type Rpc } from './rpc.ts';
+import { blockName, bytesUpTo, count, hash32, quantity, RpcRefusal, type Rpc } from './rpc.ts';
 import type { Signer } from './signers.ts';
 import { ChainTrouble } from './trouble.ts';
 
@@ -64,7 +64,6 @@ const errorSelector = (name: string): string => CONTRACT.getError(name)!.selecto
 /** An anchor takes about 46,000 on Ethereum. Chains that count other things into it ask for more, never for this much. */
 const MOST_GAS = 2_000_000;
 
-const blockSchema = z.nullable(z.object({ number: count, hash: hash32 }));
 const inclusionSchema = z.nullable(z.object({ blockNumber: z.nullable(count), status: z.optional(count) }));
 const logsSchema = z
   .array(z.object({ blockNumber: z.nullable(count), transactionHash: hash32 }))
@@ -78,7 +77,7 @@ export function connectChain(rpc: Rpc, signer: Signer, place: ChainPlace): Chain
     `0x${seq.toString(16).padStart(64, '0')}`,
     root,
   ];
-  const blockAt = (tag: string) => rpc.call('eth_getBlockByNumber', [tag, false], blockSchema);
+  const blockAt = (tag: string) => rpc.call('eth_getBlockByNumber', [tag, false], blockName);
 
   async function gasFor(from: string, data: string): Promise<number | undefined> {
     try {

@@ -154,3 +154,5 @@ export const bytesUpTo = (most: number) =>
   z.string().check(z.regex(/^0x(?:[0-9a-f]{2})*$/i), z.maxLength(2 + 2 * most), lower);
 export const hash32 = bytesOf(32);
 export const address20 = bytesOf(20);
+/** A block as far as it is named: its number and hash; null where the node has none. */
+export const blockName = z.nullable(z.object({ number: count, hash: hash32 }));
