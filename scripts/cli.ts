@@ -10,13 +10,23 @@ const program = new Command('yaoji')
 program
   .command('verify')
   .description(
-    'check a bundle offline; exit 0: all that is required passed and nothing failed, 1: not so, 2: unreadable',
+    'check a bundle, offline unless --rpc names a node; exit 0: all that is required passed and nothing failed, 1: not so, 2: unreadable',
   )
   .argument('<bundle>', 'bundle.json')
   .requiredOption('--trust <file>', 'what you trust: trust.json, had from somebody you believe')
   .option('--token <token>', "the code of the box's QR; makes the check `box` required")
+  .option(
+    '--block <number:hash>',
+    "a block of the chain that you have from elsewhere, to compare with the anchor's; may be given again",
+    (block: string, others: readonly string[]) => [...others, block],
+    [],
+  )
+  .option(
+    '--rpc <url>',
+    "a node of the chain that you believe, to be asked for the hash of the anchor's block",
+  )
   .option('--json', 'print the report as JSON')
-  .action(async (bundle: string, options: { trust: string; token?: string; json?: true }) => {
+  .action(async (bundle: string, options: Parameters<typeof verifyFiles>[1]) => {
     process.exitCode = await verifyFiles(bundle, options);
   });
 

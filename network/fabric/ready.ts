@@ -44,13 +44,13 @@ async function endorse(member: Member, members: readonly PublicMember[], channel
     // An address cannot be asked for by TLS; every peer's certificate is for localhost too.
     isIPv4(hostOf(layout)) ? { 'grpc.ssl_target_name_override': 'localhost' } : {},
   );
-  const signer = readSigner(layout.mspId, identities.service);
+  const { mspId, certificate, sign } = readSigner(layout.mspId, identities.service);
   const gateway = connect({
     client,
-    identity: { mspId: signer.mspId, credentials: Buffer.from(signer.certificate) },
+    identity: { mspId, credentials: Buffer.from(certificate) },
     // Our signer hashes what it signs.
     hash: hash.none,
-    signer: (message) => Promise.resolve(signer.sign(message)),
+    signer: (message) => Promise.resolve(sign(message)),
   });
   try {
     const endorsingOrganizations = members.map((one) => one.layout.mspId);
