@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { nodeSuite } from '@yaoji/chaincode/contract/node-suite';
 import { verifierSuite } from '@yaoji/api/chain/verifier-suite';
@@ -149,8 +151,11 @@ async function ledgerRate(profile: NetworkProfile, cohorts: number): Promise<voi
   }
 }
 
+/** A program among the tests, because only they may use a browser. Seen from dist/. */
+const PROOF = fileURLToPath(new URL('../../test/dist/bench/proof.js', import.meta.url));
+
 const PARTS = {
-  local: ['entries', 'tree', 'bundle', 'ledger', 'accept', 'latency', 'kills', 'outage'],
+  local: ['entries', 'tree', 'bundle', 'proof', 'ledger', 'accept', 'latency', 'kills', 'outage'],
   fabric: ['ledger', 'latency', 'leader'],
 } as const;
 type PartName = (typeof PARTS)[LedgerKind][number];
@@ -160,6 +165,7 @@ async function benchLocal(wants: Wants, folder: string): Promise<void> {
   if (wants('entries')) await entries();
   const station = new SigningStation('bench');
   if (wants('tree')) tree(station.item(prescriptionOf(station, 'HospitalMSP', 'hospital-1')).entry);
+  if (wants('proof')) execFileSync(process.execPath, [PROOF], { stdio: 'inherit' });
   if (wants('ledger'))
     await withLedger(superviseLedger(join(folder, 'alone'), {}), (profile) => ledgerRate(profile, 8));
   if (!wants('bundle', 'accept', 'latency', 'kills', 'outage')) return;
