@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { DEVELOPMENT_CHAIN_ID, startChain, type DevelopmentChain } from './chain.ts';
+import { DEVELOPMENT_CHAIN } from '@yaoji/api/config';
+import { startChain, type DevelopmentChain } from './chain.ts';
 
 // What an instance's API is told about the chain.
 
@@ -48,7 +49,7 @@ export async function chainSettings(
   if (!chain) return { env: {} };
   const env = {
     CHAIN_RPC: chain.rpc,
-    CHAIN_ID: String(DEVELOPMENT_CHAIN_ID),
+    CHAIN_ID: String(DEVELOPMENT_CHAIN),
     CHAIN_CONTRACT: chain.contract,
     CHAIN_KEY: chain.keyFile,
     ANCHOR_EVERY: every,
@@ -59,5 +60,5 @@ export async function chainSettings(
 /** In words where anchors go. A node's URL may hold a key, so it is not said. */
 export function describeChain({ CHAIN_ID: id, CHAIN_CONTRACT: contract }: NodeJS.ProcessEnv): string {
   if (id === undefined) return 'none: nothing is anchored';
-  return `${id}, contract ${contract}${Number(id) === DEVELOPMENT_CHAIN_ID ? ' (development)' : ''}`;
+  return `${id}, contract ${contract}${Number(id) === DEVELOPMENT_CHAIN ? ' (development)' : ''}`;
 }

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { createServer, Socket, type AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DEVELOPMENT_CHAIN } from '@yaoji/api/config';
 import { deployAnchor } from '@yaoji/api/chain/deploy';
 import { connectRpc } from '@yaoji/api/chain/rpc';
 import { fileSigner } from '@yaoji/api/chain/signers';
@@ -15,9 +16,6 @@ import { startKept } from './kept.ts';
 
 // The chain of development and the demonstration: anvil, an EVM node of one process that makes a block of each transaction
 // and of nothing else. One operator runs it, so it proves nothing to anybody else; all else about anchoring is real.
-
-/** The chain id of development chains: a trust file that names it says `development`. */
-export const DEVELOPMENT_CHAIN_ID = 31_337;
 
 /** A running development chain. It does not keep this process alive, and ends with it, however that ends. */
 export interface DevelopmentChain {
@@ -46,7 +44,7 @@ const FLAGS = [
   '--host=127.0.0.1',
   // No page in a browser on this machine has anything to ask here.
   '--no-cors',
-  `--chain-id=${DEVELOPMENT_CHAIN_ID}`,
+  `--chain-id=${DEVELOPMENT_CHAIN}`,
   // The keys of anvil's own accounts are known to everybody.
   '--accounts=0',
   // A block is final at once: the next one may be an hour away.
@@ -231,8 +229,8 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
   }
 }
 
-/** What only a development chain answers, and what it says about itself. Throws when it does not. */
-async function ask(rpc: string, method: string, ...params: unknown[]): Promise<unknown> {
+/** Asks a node with plain JSON-RPC, also what only a development chain answers. Throws when it does not. */
+export async function ask(rpc: string, method: string, ...params: unknown[]): Promise<unknown> {
   const response = await fetch(rpc, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -18,7 +18,7 @@ import {
   type Statement,
   type Trust,
 } from '@yaoji/chaincode/core';
-import type { Receipt, StationRequest } from '@yaoji/api/service';
+import type { AnchorAnswer, Receipt, StationRequest } from '@yaoji/api/service';
 import type { OrganisationAccess } from './instance.ts';
 
 // What an organisation's own software does: sign, send, ask again. The demo and the tests use it over real HTTP.
@@ -126,6 +126,11 @@ export class OrganisationClient {
   /** Posts one item; its receipt, or ApiError. */
   async record(item: object): Promise<Receipt> {
     return expectOk<Receipt>(this.url, '/v1/events', { key: this.access.recorder, body: item });
+  }
+
+  /** Demands an anchor of what is recorded now. */
+  demandAnchor(): Promise<AnchorAnswer> {
+    return expectOk(this.url, '/v1/anchors', { key: this.access.registrar, body: {} });
   }
 
   receipt(station: string, n: number): Promise<Receipt> {

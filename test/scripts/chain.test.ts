@@ -2,17 +2,16 @@ import { expect } from 'chai';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DEVELOPMENT_CHAIN } from '@yaoji/api/config';
 import { fileSigner } from '@yaoji/api/chain/signers';
-import { DEVELOPMENT_CHAIN_ID, startChain, type DevelopmentChain } from '@yaoji/scripts/chain';
-import { anvilPid, askNode, killAnvil } from '../support/development-chain.ts';
-import { leaveOut } from '../support/left-out.ts';
+import { ask, startChain, type DevelopmentChain } from '@yaoji/scripts/chain';
+import { anvilPid, killAnvil, needsAnvil } from '../support/development-chain.ts';
 import { until } from '../support/service.ts';
 
 describe('the development chain', function () {
   this.timeout(60_000);
   before(function () {
-    if (process.platform === 'linux' && process.arch === 'x64') return;
-    leaveOut(this, 'the development chain', "npm's anvil is for Linux on x64 only");
+    needsAnvil(this);
   });
 
   let folder: string;
@@ -39,9 +38,9 @@ describe('the development chain', function () {
   }
   const state = (): string => join(folder, 'state.json');
   const codeOf = (running: DevelopmentChain): Promise<unknown> =>
-    askNode(running.rpc, 'eth_getCode', running.contract, 'latest');
+    ask(running.rpc, 'eth_getCode', running.contract, 'latest');
   const firstBlock = async ({ rpc }: DevelopmentChain): Promise<string> =>
-    ((await askNode(rpc, 'eth_getBlockByNumber', '0x1', false)) as { hash: string }).hash;
+    ((await ask(rpc, 'eth_getBlockByNumber', '0x1', false)) as { hash: string }).hash;
   /** The contract is there again after the node was not. */
   const back = (running: DevelopmentChain): Promise<void> =>
     until('the contract is there again', async () => {
@@ -51,20 +50,20 @@ describe('the development chain', function () {
 
   it('has the contract, and an operator who can pay, with a key that only we can read', async () => {
     const running = await start();
-    expect(await askNode(running.rpc, 'eth_chainId')).to.equal(`0x${DEVELOPMENT_CHAIN_ID.toString(16)}`);
+    expect(await ask(running.rpc, 'eth_chainId')).to.equal(`0x${DEVELOPMENT_CHAIN.toString(16)}`);
     expect(await codeOf(running)).to.have.length.greaterThan(100);
     expect(statSync(running.keyFile).mode & 0o777).to.equal(0o600);
     const operator = await fileSigner(running.keyFile).address();
-    const balance = (await askNode(running.rpc, 'eth_getBalance', operator, 'latest')) as string;
+    const balance = (await ask(running.rpc, 'eth_getBalance', operator, 'latest')) as string;
     expect(Number(balance)).to.be.greaterThan(1e20);
-    expect(await askNode(running.rpc, 'eth_accounts'), 'keys that everybody knows').to.deep.equal([]);
+    expect(await ask(running.rpc, 'eth_accounts'), 'keys that everybody knows').to.deep.equal([]);
     expect(lines).to.deep.equal([]);
   });
 
   it('makes blocks of transactions only, and they are final at once', async () => {
     const { rpc } = await start();
     for (const tag of ['latest', 'finalized'])
-      expect(await askNode(rpc, 'eth_getBlockByNumber', tag, false)).to.include({ number: '0x1' });
+      expect(await ask(rpc, 'eth_getBlockByNumber', tag, false)).to.include({ number: '0x1' });
   });
 
   it('goes on with its blocks, its contract and its key when it is started again', async () => {
@@ -74,7 +73,7 @@ describe('the development chain', function () {
     const after = await start();
     expect(after.contract).to.equal(before.contract);
     expect(await firstBlock(after)).to.equal(block);
-    expect(await askNode(after.rpc, 'eth_blockNumber')).to.equal('0x1');
+    expect(await ask(after.rpc, 'eth_blockNumber')).to.equal('0x1');
   });
 
   it('is started again at the same address when it is killed', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create } from 'qrcode';
+import type { Report } from '@yaoji/chaincode/core';
 import { OrganisationClient, request } from '@yaoji/scripts/client';
 import type { Access } from '@yaoji/scripts/instance';
 import { leaveOut } from '../support/left-out.ts';
@@ -161,10 +162,17 @@ describe('npm start', function () {
     const yaoji = fileURLToPath(new URL('../../../scripts/yaoji.mjs', import.meta.url));
     const verify = spawn(
       process.execPath,
-      [yaoji, 'verify', 'bundle.json', '--trust', 'trust.json', '--token', token],
-      { cwd: out, stdio: 'ignore' },
+      [yaoji, 'verify', 'bundle.json', '--trust', 'trust.json', '--token', token, '--json'],
+      { cwd: out, stdio: ['ignore', 'pipe', 'ignore'] },
     );
-    expect((await once(verify, 'exit'))[0]).to.equal(0);
+    let report = '';
+    verify.stdout.on('data', (text: Buffer) => (report += text.toString()));
+    expect((await once(verify, 'close'))[0]).to.equal(0);
+    const { checks, facts } = JSON.parse(report) as Report;
+    const anchor = checks.find(({ id }) => id === 'anchor')!;
+    expect(anchor.outcome).to.equal('not-checked');
+    expect(anchor.detail).to.match(/^public since .* in block \d+ of eip155:31337, but one operator/);
+    expect(facts?.anchor?.later).to.equal(0);
   });
 
   it('ends everything that it started on Ctrl-C, and nothing else', async () => {

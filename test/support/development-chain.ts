@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { leaveOut } from './left-out.ts';
 
 /** The process of the anvil that serves this URL, as /proc tells it; undefined when there is none at the moment. */
 export function anvilPid(rpc: string): number | undefined {
@@ -24,14 +25,8 @@ export function killAnvil(rpc: string): void {
   process.kill(pid, 'SIGKILL');
 }
 
-/** Asks a node with plain JSON-RPC; throws its error. */
-export async function askNode(rpc: string, method: string, ...params: unknown[]): Promise<unknown> {
-  const response = await fetch(rpc, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const { result, error } = (await response.json()) as { result?: unknown; error?: { message: string } };
-  if (error) throw new Error(`${method}: ${error.message}`);
-  return result;
+/** Leaves out the running suite, and says so, where there is no anvil from npm. */
+export function needsAnvil(test: Mocha.Context): void {
+  if (process.platform === 'linux' && process.arch === 'x64') return;
+  leaveOut(test, 'tests on a development chain', "npm's anvil is for Linux on x64 only");
 }
