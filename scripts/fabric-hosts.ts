@@ -6,6 +6,14 @@ import { findBinaries } from '@yaoji/network/fabric/binaries';
 import { writeAccess, writeAccessProfile } from '@yaoji/network/fabric/hosts/access';
 import { writeApiService } from '@yaoji/network/fabric/hosts/api';
 import { accept, assemble } from '@yaoji/network/fabric/hosts/assemble';
+import {
+  acceptInvitation,
+  isProposal,
+  proposeChange,
+  sendChange,
+  signChange,
+  takeChange,
+} from '@yaoji/network/fabric/hosts/change';
 import { parseConsortium } from '@yaoji/network/fabric/hosts/consortium';
 import { filesIn, openFolder } from '@yaoji/network/fabric/hosts/folder';
 import {
@@ -16,7 +24,8 @@ import {
   readHostStatus,
   type Host,
 } from '@yaoji/network/fabric/hosts/operate';
-import { prepareMember } from '@yaoji/network/fabric/hosts/prepare';
+import { prepareMember, writeInstructions } from '@yaoji/network/fabric/hosts/prepare';
+import { mustRestart } from '@yaoji/network/fabric/restart';
 import { contractFolder } from './instance.ts';
 import { say } from './play-aloud.ts';
 
@@ -62,6 +71,22 @@ export function hostsCommand(): Command {
   ofMember('commit', 'make the contract hold that every member has approved')
     .option('--sequence <number>', 'as every member gave it to approve', Number)
     .action(commit);
+  ofMember('propose', 'the next change of the channel towards a new description: a member more, or one less')
+    .argument('<description>', 'the new consortium.json')
+    .argument('[hand-over...]', 'hand-over.json of whoever joins')
+    .requiredOption('--out <folder>', 'what goes to every member')
+    .action(propose);
+  ofMember('sign', 'check a proposed change, and sign it for this member')
+    .argument('<change>', 'the folder that `propose` wrote')
+    .requiredOption('--out <file>', 'what goes back to whoever proposed')
+    .action(sign);
+  ofMember('send', 'send a change that majorities have signed')
+    .argument('<change>', 'the folder that `propose` wrote')
+    .argument('<signed...>', 'the files that `sign` wrote')
+    .action(send);
+  ofMember('take', 'take a change that holds into this folder')
+    .argument('<change>', 'the folder that `propose` wrote')
+    .action(take);
   ofMember('status', 'how the nodes of this host are; exit 1 when one is not well').action(status);
   ofMember('access', 'what whoever runs the API needs to act for this member; it holds keys')
     .argument('<out>', 'a new folder')
@@ -89,9 +114,10 @@ async function init(description: string, { folder, member }: Folder & { member: 
   say(`${handOver} is for whoever assembles. ${instructions} says what comes next.`);
 }
 
+const ownCommand = (): string => `${process.execPath} ${resolve(process.argv[1] ?? '')} hosts`;
+
 async function prepare(folder: string, description: string, mspId: string): Promise<void> {
-  const command = `${process.execPath} ${resolve(process.argv[1] ?? '')} hosts`;
-  const preparing = { binaries: await findBinaries(), command, warn: say };
+  const preparing = { binaries: await findBinaries(), command: ownCommand(), warn: say };
   await prepareMember(preparing, folder, description, mspId);
 }
 
@@ -106,6 +132,11 @@ async function assembleFiles(
 }
 
 async function acceptConsortium(consortium: string, { folder }: Folder): Promise<void> {
+  if (isProposal(resolve(consortium))) {
+    await acceptInvitation(await findBinaries(), openFolder(resolve(folder)), resolve(consortium));
+    say('the channel has the organisations that description and hand-overs name, and no others');
+    return;
+  }
   const genesis = await accept(await findBinaries(), openFolder(resolve(folder)), resolve(consortium));
   say(`block 0 says what description and hand-overs say. Its SHA-256, the same at every member: ${genesis}`);
 }
@@ -131,6 +162,44 @@ async function commit({ folder, sequence: wanted }: Folder & { sequence?: number
   say(
     `build ${version.slice(0, 8)} holds, definition ${sequence}: all members endorse. Older processes can be stopped.`,
   );
+}
+
+async function propose(
+  description: string,
+  handOvers: string[],
+  { folder, out }: Folder & { out: string },
+): Promise<void> {
+  const [text = '', ...files] = [description, ...handOvers].map((file) => readFileSync(file, 'utf8'));
+  const does = await proposeChange(await open(folder), text, files, resolve(out));
+  say(
+    does === undefined
+      ? 'the channel is as described: every member takes the change'
+      : `${resolve(out)} ${does}; a majority of the members signs it`,
+  );
+}
+
+async function sign(change: string, { folder, out }: Folder & { out: string }): Promise<void> {
+  const host = await open(folder);
+  const does = await signChange(host, resolve(change), resolve(out));
+  say(`${resolve(out)} has the signatures of ${host.folder.own.mspId} to what ${does}`);
+}
+
+async function send(change: string, signed: string[], { folder }: Folder): Promise<void> {
+  const files = signed.map((file) => resolve(file));
+  say(`it holds: it ${await sendChange(await open(folder), resolve(change), files)}`);
+}
+
+async function take(change: string, { folder }: Folder): Promise<void> {
+  const before = await open(folder);
+  const host = await takeChange(before, resolve(change));
+  writeInstructions(host, ownCommand());
+  const { members, ordering } = host.consortium;
+  say(
+    `the members are ${members.map(({ mspId }) => mspId).join(', ')}; ${filesIn(resolve(folder)).firewall} is new`,
+  );
+  if (mustRestart(ordering, before.folder.consortium.members.length, members.length)) {
+    say('every member starts its orderer again now, one after another, ten seconds between them');
+  }
 }
 
 async function status({ folder }: Folder): Promise<void> {

@@ -8,6 +8,7 @@ import { makeBlock } from './channel.ts';
 import {
   organisationCount,
   readConfig,
+  updateIn,
   withConsenter,
   withOrganisations,
   withoutMember,
@@ -73,11 +74,7 @@ async function change(
   if (!first) throw new Error('the network has no members');
   mkdirSync(places.channel, { recursive: true });
   const current = join(places.channel, 'current.block');
-  const fetch = async (): Promise<common.Config> => {
-    const command = ['channel', 'fetch', 'config', current, '-c', tools.channel];
-    await tools.peer(first, ...command, ...ordererOptions(layout, members, first));
-    return readConfig(current);
-  };
+  const fetch = (): Promise<common.Config> => fetchConfig({ tools, layout, members }, first, current);
   const original = await fetch();
   const updated = edit(original);
   if (!updated) return current;
@@ -90,8 +87,63 @@ async function change(
   return current;
 }
 
+/** A channel as a member asks about it. */
+interface Asking {
+  readonly tools: Tools;
+  readonly layout: NetworkLayout;
+  readonly members: readonly PublicMember[];
+}
+
+/** The configuration that a member's administrator is told to be in force; its block is written to the file. */
+export async function fetchConfig(
+  { tools, layout, members }: Asking,
+  member: Member,
+  file: string,
+): Promise<common.Config> {
+  const command = ['channel', 'fetch', 'config', file, '-c', tools.channel];
+  await tools.peer(member, ...command, ...ordererOptions(layout, members, member));
+  return readConfig(file);
+}
+
+/** Adds to an update's file the signatures of a member's two administrators. */
+export async function signUpdate(tools: Tools, member: Member, file: string): Promise<void> {
+  await tools.peer(member, 'channel', 'signconfigtx', '-f', file);
+  await tools.peerAsOrderer(member, 'channel', 'signconfigtx', '-f', file);
+}
+
+/** Has a member's administrator send an update that majorities have signed. */
+export async function sendUpdate(
+  { tools, layout, members }: Asking,
+  member: Member,
+  file: string,
+): Promise<void> {
+  const send = ['channel', 'update', '-f', file, '-c', tools.channel];
+  await tools.peer(member, ...send, ...ordererOptions(layout, members, member));
+}
+
+/**
+ * The update in a transaction written anew, unsigned: Fabric might read more in the bytes that somebody has sent than we do, a
+ * field that is there twice for instance, and in these it reads what we have read. All who write it get the same bytes.
+ */
+export function writtenAnew(channelId: string, envelope: Uint8Array): Uint8Array {
+  const update = common.ConfigUpdate.deserializeBinary(updateIn(envelope).getConfigUpdate_asU8());
+  return envelopeOf(channelId, update.serializeBinary(), []).serializeBinary();
+}
+
+/** One transaction with all signatures of several that are of the same update. Throws when they are not. */
+export function withSignatures(channelId: string, envelopes: readonly Uint8Array[]): Uint8Array {
+  const [first, ...others] = envelopes.map(updateIn);
+  if (!first) throw new Error('nobody has signed');
+  const bytes = Buffer.from(first.getConfigUpdate_asU8());
+  if (others.some((other) => !bytes.equals(other.getConfigUpdate_asU8()))) {
+    throw new Error('not all have signed the same update');
+  }
+  const signatures = [first, ...others].flatMap((one) => one.getSignaturesList());
+  return envelopeOf(channelId, bytes, signatures).serializeBinary();
+}
+
 /** The unsigned transaction that leads from one configuration to another, as the bytes that Fabric's commands take. */
-async function updateOf(
+export async function updateOf(
   tools: Tools,
   folder: string,
   original: common.Config,
@@ -109,7 +161,7 @@ async function updateOf(
   });
   try {
     await tools.configtxlator('compute_update', ...files);
-    return envelopeOf(tools.channel, readFileSync(path('update'))).serializeBinary();
+    return envelopeOf(tools.channel, readFileSync(path('update')), []).serializeBinary();
   } finally {
     for (const name of ['original', 'updated', 'update']) rmSync(path(name), { force: true });
   }
@@ -121,20 +173,20 @@ async function agree(
   config: common.Config,
   update: string,
 ): Promise<void> {
-  const signersOf = (section: 'Application' | 'Orderer'): readonly Member[] =>
-    members.slice(0, majorityOf(organisationCount(config, section)));
-  const sign = ['channel', 'signconfigtx', '-f', update];
-  // Each adds its signature to the file.
-  for (const signer of signersOf('Application')) await tools.peer(signer, ...sign);
-  for (const signer of signersOf('Orderer')) await tools.peerAsOrderer(signer, ...sign);
-  const [sender] = members as [Member];
-  const send = ['channel', 'update', '-f', update, '-c', tools.channel];
-  await tools.peer(sender, ...send, ...ordererOptions(layout, members, sender));
+  // Each member has one organisation of either kind.
+  const signers = members.slice(0, majorityOf(organisationCount(config)));
+  for (const signer of signers) await signUpdate(tools, signer, update);
+  await sendUpdate({ tools, layout, members }, members[0]!, update);
 }
 
-function envelopeOf(channelId: string, update: Uint8Array): common.Envelope {
+function envelopeOf(
+  channelId: string,
+  update: Uint8Array,
+  signatures: common.ConfigSignature[],
+): common.Envelope {
   const body = new common.ConfigUpdateEnvelope();
   body.setConfigUpdate(update);
+  body.setSignaturesList(signatures);
   const channel = new common.ChannelHeader();
   channel.setType(common.HeaderType.CONFIG_UPDATE);
   channel.setChannelId(channelId);

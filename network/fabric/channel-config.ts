@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 
 import { common, msp, orderer } from '@hyperledger/fabric-protos';
 
@@ -90,12 +91,54 @@ export function withoutMember(
   return changed;
 }
 
-/** How many organisations a section of the configuration has: of so many Fabric's policies want a majority. */
-export function organisationCount(config: common.Config, section: Section): number {
-  return sectionOf(config, section).getGroupsMap().getLength();
+/** Whether two configurations have the same organisations, however often they were changed. */
+export function sameOrganisations(one: common.Config, other: common.Config): boolean {
+  const plain = (config: common.Config): unknown =>
+    (['Application', 'Orderer'] as const).map((section) =>
+      withoutVersions(sorted(sectionOf(config, section).toObject().groupsMap)),
+    );
+  return isDeepStrictEqual(plain(one), plain(other));
 }
 
-export type Section = 'Application' | 'Orderer';
+/** Whether two transactions that change a channel do the same, whoever has signed them. */
+export function sameUpdate(one: Uint8Array, other: Uint8Array): boolean {
+  const plain = (envelope: Uint8Array): unknown =>
+    sorted(common.ConfigUpdate.deserializeBinary(updateIn(envelope).getConfigUpdate_asU8()).toObject());
+  return isDeepStrictEqual(plain(one), plain(other));
+}
+
+/** The update in a transaction that changes a channel. */
+export function updateIn(envelope: Uint8Array): common.ConfigUpdateEnvelope {
+  const payload = common.Payload.deserializeBinary(
+    common.Envelope.deserializeBinary(envelope).getPayload_asU8(),
+  );
+  return common.ConfigUpdateEnvelope.deserializeBinary(payload.getData_asU8());
+}
+
+// A map's entries have no order.
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const entries = value.map(sorted);
+    const isMap = entries.every((one) => Array.isArray(one) && typeof one[0] === 'string');
+    return isMap ? (entries as [string][]).sort(([a], [b]) => (a < b ? -1 : 1)) : entries;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, sorted(field)]));
+}
+
+function withoutVersions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutVersions);
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = Object.entries(value).filter(([name]) => name !== 'version');
+  return Object.fromEntries(fields.map(([name, field]) => [name, withoutVersions(field)]));
+}
+
+/** How many members a channel has: of so many Fabric's policies want a majority. */
+export function organisationCount(config: common.Config): number {
+  return sectionOf(config, 'Application').getGroupsMap().getLength();
+}
+
+type Section = 'Application' | 'Orderer';
 
 function sectionOf(config: common.Config, section: Section): common.ConfigGroup {
   const found = config.getChannelGroup()?.getGroupsMap().get(section);

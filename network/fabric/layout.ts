@@ -76,6 +76,8 @@ export interface Places {
   readonly profile: string;
   readonly config: string;
   readonly genesis: string;
+  /** The configuration that a later member's orderer joins from. */
+  readonly joining: string;
   readonly channel: string;
   readonly builder: string;
   readonly builds: string;
@@ -95,6 +97,7 @@ export function placesIn(folder: string): Places {
     profile: join(folder, 'network.json'),
     config: join(folder, 'config'),
     genesis: join(folder, 'channel', 'genesis.block'),
+    joining: join(folder, 'channel', 'joining.block'),
     channel: join(folder, 'channel'),
     builder: join(folder, 'ccaas'),
     builds: join(folder, 'chaincode'),

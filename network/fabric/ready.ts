@@ -44,13 +44,13 @@ async function endorse(member: Member, members: readonly PublicMember[], channel
     // An address cannot be asked for by TLS; every peer's certificate is for localhost too.
     isIPv4(hostOf(layout)) ? { 'grpc.ssl_target_name_override': 'localhost' } : {},
   );
-  const { mspId, certificate, sign } = readSigner(layout.mspId, identities.service);
+  const signer = readSigner(layout.mspId, identities.service);
   const gateway = connect({
     client,
-    identity: { mspId, credentials: Buffer.from(certificate) },
+    identity: { mspId: signer.mspId, credentials: Buffer.from(signer.certificate) },
     // Our signer hashes what it signs.
     hash: hash.none,
-    signer: (message) => Promise.resolve(sign(message)),
+    signer: (message) => Promise.resolve(signer.sign(message)),
   });
   try {
     const endorsingOrganizations = members.map((one) => one.layout.mspId);

@@ -47,6 +47,23 @@ export function emptyDatabase(): Promise<TestDatabase> {
   return create('template0');
 }
 
+/** A copy of a database as it stands. Whoever is connected to that is cut off, and comes back a moment later. */
+export async function copyOf({ url }: TestDatabase): Promise<TestDatabase> {
+  const name = new URL(url).pathname.slice(1);
+  const running = await server!;
+  const allow = (yes: boolean): Promise<void> =>
+    asAdmin(running, (db) => db.query(`alter database ${name} allow_connections ${yes}`));
+  await allow(false);
+  try {
+    await asAdmin(running, (db) =>
+      db.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [name]),
+    );
+    return await create(name);
+  } finally {
+    await allow(true);
+  }
+}
+
 async function create(template: string): Promise<TestDatabase> {
   server ??= startServer();
   const running = await server;

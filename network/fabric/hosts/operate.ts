@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 
 import type { Binaries } from '../binaries.ts';
@@ -47,7 +47,7 @@ export async function openHost(
 /** Has the member's running orderer and peer join the channel, unless they have. */
 export async function joinAsMember({ member, deploying }: Host): Promise<void> {
   const { tools, places } = deploying;
-  await joinOrderer(tools, member, places.genesis);
+  await joinOrderer(tools, member, existsSync(places.joining) ? places.joining : places.genesis);
   await joinPeer(tools, places, member);
 }
 

@@ -48,9 +48,15 @@ export async function prepareMember(
   for (const contract of host.contracts) writeContract(host, member, contract);
   const files = filesIn(folder);
   writeFileSync(files.handOver, printHandOver(newHandOver(places, own)));
+  writeInstructions(host, command);
+  return host;
+}
+
+/** Writes what to open on a member's host and what to do, for the members that there are. */
+export function writeInstructions(host: HostFolder, command: string): void {
+  const files = filesIn(host.places.folder);
   writeFileSync(files.firewall, firewallOf(host));
   writeFileSync(files.join, instructionsFor(host, command));
-  return host;
 }
 
 /** The member whose folder it is, with its keys. Throws as `openMembers` does. */
