@@ -5,17 +5,18 @@ import { CHROMIUM, FLAGS } from '../support/browser.ts';
 import { PageServer } from '../web/page-server.ts';
 import type { Box } from './box.ts';
 
-/** Bytes as they are, and as the API's compression would send them. */
+/** Bytes as they are, and as the API sends them: its own answers compressed on the way, the page's files by the build. */
 export interface Sizes {
   raw: number;
   gzip: number;
   brotli: number;
 }
 
-export const sizesOf = (content: string | Uint8Array): Sizes => ({
+export const sizesOf = (content: string | Uint8Array, isBuilt = false): Sizes => ({
   raw: Buffer.byteLength(content),
-  gzip: gzipSync(content).length,
-  brotli: brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }).length,
+  gzip: gzipSync(content, { level: isBuilt ? 9 : 6 }).length,
+  brotli: brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_QUALITY]: isBuilt ? 11 : 4 } })
+    .length,
 });
 
 export function total(all: readonly Sizes[]): Sizes {
@@ -41,13 +42,14 @@ export async function pageBytes({ bundle, trust, token }: Box): Promise<PageByte
     const sizes = await Promise.all(
       [...new Set(server.asked)].map(async (path) => {
         const answer = await fetch(server.origin + path);
-        return { path, ...sizesOf(new Uint8Array(await answer.arrayBuffer())) };
+        return { path, ...sizesOf(new Uint8Array(await answer.arrayBuffer()), path.startsWith('/assets/')) };
       }),
     );
     const all = (pattern: RegExp): Sizes => total(sizes.filter(({ path }) => pattern.test(path)));
     return {
       meaning: all(/^\/p\/|\.css$|\.svg$/),
-      script: all(/\.js$/),
+      // The words of the list of checks come after the verdict.
+      script: all(/(?<!app-checks)\.js$/),
       evidence: all(/\/bundle$|\/trust\.json$/),
     };
   } finally {

@@ -176,6 +176,27 @@ describe('the routes of a box', () => {
       expect((await served.call(`/assets/${path}`)).status, path).to.equal(404);
   });
 
+  it('serves it as the build has compressed it, where the browser takes that', async () => {
+    const ask = (accepted: string): Promise<Response> =>
+      served.call('/assets/app.js', { headers: { 'accept-encoding': accepted } });
+    const plain = await ask('identity');
+    const codings = await Promise.all(['gzip, deflate, br', 'gzip', 'br;q=0, gzip'].map(ask));
+    expect(codings.map(({ headers }) => headers.get('content-encoding'))).to.deep.equal([
+      'br',
+      'gzip',
+      'gzip',
+    ]);
+    const text = await plain.text();
+    expect(plain.headers.get('content-encoding')).to.equal(null);
+    for (const coded of codings) {
+      expect(coded.headers.get('content-type')).to.equal('text/javascript; charset=utf-8');
+      expect(coded.headers.get('vary')).to.contain('Accept-Encoding');
+      expect(await coded.text()).to.equal(text);
+    }
+    const missing = await served.call('/assets/none.js', { headers: { 'accept-encoding': 'br' } });
+    expect([missing.status, missing.headers.get('content-encoding')]).to.deep.equal([404, null]);
+  });
+
   it('serves the trust file', async () => {
     expect(await bodyOf(await served.call('/trust.json'))).to.deep.equal(trust);
   });
