@@ -27,9 +27,9 @@ const PATIENCE = 5_000;
 type Signed = { org: string; response: Uint8Array; envelope: Uint8Array } | { org: string; why: unknown };
 
 /**
- * Asks the peers of all organisations to sign what stands under these keys, and the nonce, if one is given (24 bytes). When some cannot answer, those that do are
- * enough if they are as many as the ledger's `viewers`, and the view says who is missing. Throws LedgerUnavailable when fewer
- * answer, or do not come to the same answer.
+ * Asks the peers of all organisations to sign what stands under these keys, and the nonce (24 bytes), if one is given. When
+ * some cannot answer, those that do are enough if they are as many as the ledger's `viewers`, and the view says who is missing.
+ * Throws LedgerUnavailable when fewer answer, or do not come to the same answer.
  */
 export async function takeView(
   ledger: Ledger,
