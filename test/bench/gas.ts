@@ -4,7 +4,7 @@ import { ANCHOR } from '@yaoji/api/chain/artifact';
 import { deployAnchor } from '@yaoji/api/chain/deploy';
 import { connectRpc } from '@yaoji/api/chain/rpc';
 import { startAnvil } from '../support/anvil.ts';
-import { walletSigner } from '../support/chain.ts';
+import { walletSigner } from '../support/wallet.ts';
 
 /** What the contract's deployment and an anchor take, as receipts of a real node say. */
 export async function gasUsed(): Promise<{ deployment: number; anchor: number }> {
@@ -18,8 +18,11 @@ export async function gasUsed(): Promise<{ deployment: number; anchor: number }>
     const rootBytes = randomBytes(32).map((byte) => byte || 1);
     const data = new Interface(ANCHOR.abi).encodeFunctionData('anchor', [100_000, rootBytes]);
     const hash = await anvil.rpc('eth_sendTransaction', { from: wallet.address, to: address, data });
-    const { gasUsed: used } = (await anvil.rpc('eth_getTransactionReceipt', hash)) as { gasUsed: string };
-    return { deployment, anchor: Number(used) };
+    // It answers before the block is made.
+    let receipt: { gasUsed: string } | null;
+    do receipt = (await anvil.rpc('eth_getTransactionReceipt', hash)) as { gasUsed: string } | null;
+    while (!receipt);
+    return { deployment, anchor: Number(receipt.gasUsed) };
   } finally {
     await anvil.stop();
   }

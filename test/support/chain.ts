@@ -3,18 +3,13 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { connectChain } from '@yaoji/api/chain/chain';
 import { deployAnchor } from '@yaoji/api/chain/deploy';
 import { connectRpc } from '@yaoji/api/chain/rpc';
-import { fileSigner, type Signer } from '@yaoji/api/chain/signers';
+import { fileSigner } from '@yaoji/api/chain/signers';
 import { paceOf, startAnchorer, type Anchorer, type AnchorPace } from '@yaoji/api/pipeline/anchor';
 import type { Pipeline } from '@yaoji/api/pipeline/context';
 import { anchorState, type AnchorPlace, type AnchorState } from '@yaoji/api/store/anchors';
 import { startAnvil, type Anvil, type AnvilOptions } from './anvil.ts';
 import { until, type Parts } from './service.ts';
-
-/** A key in memory. */
-export const walletSigner = (wallet: Wallet): Signer => ({
-  address: () => Promise.resolve(wallet.address.toLowerCase()),
-  sign: (transaction) => wallet.signTransaction(transaction),
-});
+import { walletSigner } from './wallet.ts';
 
 /** A development chain with the contract on it, and the operator's wallet, which has one unit of its money. */
 export interface AnchorChain {

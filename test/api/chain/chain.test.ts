@@ -10,7 +10,8 @@ import { connectChain, type Chain, type SignedAnchor } from '@yaoji/api/chain/ch
 import { connectRpc } from '@yaoji/api/chain/rpc';
 import { endpointSigner, fileSigner } from '@yaoji/api/chain/signers';
 import { ChainTrouble, type TroubleCode } from '@yaoji/api/chain/trouble';
-import { startAnchorChain, walletSigner, type AnchorChain } from '../../support/chain.ts';
+import { startAnchorChain, type AnchorChain } from '../../support/chain.ts';
+import { walletSigner } from '../../support/wallet.ts';
 import { startLyingNode, type Lie, type LyingNode } from '../../support/lying-node.ts';
 
 const ROOT = `0x${'ab'.repeat(32)}`;

@@ -5,7 +5,7 @@ import { deployAnchor } from '@yaoji/api/chain/deploy';
 import { connectRpc } from '@yaoji/api/chain/rpc';
 import { compileAnchor } from '@yaoji/scripts/compile-anchor';
 import { startAnvil, type Anvil } from '../../support/anvil.ts';
-import { walletSigner } from '../../support/chain.ts';
+import { walletSigner } from '../../support/wallet.ts';
 
 const ROOT = `0x${'ab'.repeat(32)}`;
 

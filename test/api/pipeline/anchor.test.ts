@@ -12,12 +12,12 @@ import {
   deployOn,
   startAnchorChain,
   startAnchoring,
-  walletSigner,
   type AnchorChain,
   type Anchoring,
 } from '../../support/chain.ts';
 import { startLyingNode, type Lie, type LyingNode } from '../../support/lying-node.ts';
 import { realParts, settled, Telling, until } from '../../support/service.ts';
+import { walletSigner } from '../../support/wallet.ts';
 
 type DropFirst<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
 
