@@ -148,7 +148,7 @@ export const FOUND = {
   noChain: words('信任文件没有写明认哪条公链', 'The trust file names no chain'),
   boxUnanchored: words('公链存证里还没有这箱药的记录', 'No record of this box is on the chain yet'),
   lookUp: words(
-    '存证说：{time} 写进了公链 {chain} 的第 {block} 块。请从别处（例如区块浏览器）查到这一块的哈希，粘贴在下面核对',
+    '存证说：{time} 写进了链 {chain} 的第 {block} 块。请从别处（例如区块浏览器）查到这一块的哈希，粘贴在下面核对',
     'It says: written to block {block} of {chain} at {time}. Look up the hash of that block elsewhere (a block explorer), and paste it below to compare',
   ),
   developmentChain: words(
