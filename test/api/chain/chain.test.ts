@@ -11,6 +11,7 @@ import { connectRpc } from '@yaoji/api/chain/rpc';
 import { endpointSigner, fileSigner } from '@yaoji/api/chain/signers';
 import { ChainTrouble, type TroubleCode } from '@yaoji/api/chain/trouble';
 import { startAnchorChain, type AnchorChain } from '../../support/chain.ts';
+import { until } from '../../support/service.ts';
 import { walletSigner } from '../../support/wallet.ts';
 import { startLyingNode, type Lie, type LyingNode } from '../../support/lying-node.ts';
 
@@ -27,10 +28,17 @@ async function trouble(attempt: Promise<unknown>): Promise<ChainTrouble> {
   return error;
 }
 
-async function publish(chain: Chain, seq: number, root = ROOT): Promise<SignedAnchor> {
+async function send(chain: Chain, seq: number, root = ROOT): Promise<SignedAnchor> {
   const signed = await chain.sign(seq, root, await chain.nonce());
   await chain.send(signed!);
   return signed!;
+}
+
+async function publish(chain: Chain, seq: number, root = ROOT): Promise<SignedAnchor> {
+  const signed = await send(chain, seq, root);
+  // The node answers before the block is made.
+  await until('the transaction is in a block', async () => (await chain.nonce()) > signed.nonce);
+  return signed;
 }
 
 describe('the chain through an honest node', function () {
@@ -87,7 +95,7 @@ describe('the chain through an honest node', function () {
         started.anvil.rpc('eth_sendTransaction', { from, to: from, value: '0x1' });
       try {
         for (let i = 0; i < 150; i++) await pay();
-        const { hash } = await publish(chain, 3);
+        const { hash } = await send(chain, 3);
         for (let i = 0; i < 150; i++) await pay();
         await started.anvil.rpc('evm_mine');
         const evidence = await chain.find(3, ROOT, [hash]);
@@ -124,7 +132,7 @@ describe('the chain through an honest node', function () {
     const { anvil, operator, contract } = await startAnchorChain({ args: ['--no-mining'] });
     try {
       const chain = connectChain(connectRpc(anvil.url), walletSigner(operator), { id: 31_337, contract });
-      const first = await publish(chain, 1);
+      const first = await send(chain, 1);
       const second = await chain.sign(1, ROOT, first.nonce, first);
       expect(second!.nonce).to.equal(first.nonce);
       await chain.send(second!);
