@@ -11,6 +11,11 @@ export function leaveOut(test: Mocha.Context, what: string, why: string): never 
   return test.skip();
 }
 
+/** Leaves out the running suite where LONG=1 does not ask for what takes minutes and is a second profile of another suite. */
+export function needsTime(test: Mocha.Context, what: string, minutes: number): void {
+  if (process.env['LONG'] !== '1') leaveOut(test, what, `it takes ${minutes} minutes more; LONG=1 runs it`);
+}
+
 /** What was left out so far: the runner prints it at the end, where somebody sees it. */
 export const leftOutReasons = (): string[] => [...said];
 

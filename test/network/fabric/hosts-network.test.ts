@@ -15,7 +15,7 @@ import {
   servicePerson,
   type LedgerClient,
 } from '../../support/ledger-under-test.ts';
-import { leaveOut } from '../../support/left-out.ts';
+import { leaveOut, needsTime } from '../../support/left-out.ts';
 import { namespacesMissing, newTestHosts, type TestHost, type TestHosts } from '../../support/namespaces.ts';
 import { readUnit } from '../../support/unit-file.ts';
 
@@ -79,6 +79,7 @@ for (const ordering of ORDERINGS) {
 
     before(async function () {
       await needsFabric(this);
+      if (ordering === 'raft') needsTime(this, 'a Fabric network over several hosts that orders by Raft', 2);
       const missing = namespacesMissing();
       if (missing !== undefined) leaveOut(this, 'a Fabric network over several hosts', missing);
       network = newTestHosts(MEMBERS.length + 1);

@@ -15,6 +15,7 @@ import { openMember } from '@yaoji/network/identities/member';
 import { readProfile, type NetworkProfile } from '@yaoji/network/profile';
 import { expect } from 'chai';
 import { needsFabric, REAL_FABRIC } from '../../support/fabric.ts';
+import { needsTime } from '../../support/left-out.ts';
 import {
   connectAs,
   launchFabric,
@@ -134,6 +135,8 @@ for (const ordering of ORDERINGS) {
 
     before(async function () {
       await needsFabric(this);
+      if (ordering === 'raft')
+        needsTime(this, 'members that join and leave a network that orders by Raft', 2);
       await start();
     });
     after(async () => {
