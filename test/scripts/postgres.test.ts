@@ -87,7 +87,8 @@ describe('the embedded PostgreSQL', function () {
       ['--input-type=module', '-e', CONNECTOR, import.meta.resolve('@yaoji/api/store/pool'), url],
       { stdio: ['ignore', 'pipe', 'inherit'], ...NOBODY },
     );
-    const [answer] = await once(createInterface(stranger.stdout), 'line');
+    let answer = '';
+    for await (const line of createInterface(stranger.stdout)) answer += line;
     expect(answer).to.contain('Peer authentication failed');
   });
 

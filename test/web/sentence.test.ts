@@ -179,7 +179,7 @@ describe('what a check found', () => {
     ).to.contain('没有写明认哪条公链');
     expect(anchor({ anchor: ANCHOR, anchored: 0 })).to.contain('还没有这箱药的记录');
     expect(anchor({ anchor: ANCHOR }))
-      .to.contain('公链 eip155:1 的第 1207 块')
+      .to.contain('链 eip155:1 的第 1207 块')
       .and.contain('从别处');
     const development = { anchor: { ...trust.anchor!, development: true } };
     const blocks = [{ number: 1207, hash: HASH }];
