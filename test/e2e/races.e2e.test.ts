@@ -33,7 +33,7 @@ import {
  */
 const ROUNDS_ON: Readonly<Record<LedgerKind, number>> = {
   local: Number(process.env['RACES'] ?? 20),
-  fabric: Number(process.env['FABRIC_RACES'] ?? 16),
+  fabric: Number(process.env['FABRIC_RACES'] ?? 10),
 };
 /** Rounds that run at the same time. */
 const TOGETHER = 50;
