@@ -348,7 +348,7 @@ armed=$(cat '${home}/armed' 2>/dev/null)
 die() { kill -9 $PPID; exit 1; }
 first() {
   if mkdir '${home}/first' 2>/dev/null; then "$real" "$@" && touch '${home}/done'; exit; fi
-  until [ -e '${home}/done' ]; do sleep 0.05; done
+  until [ -e '${home}/done' ]; do kill -0 $PPID 2>/dev/null || exit 1; sleep 0.05; done
   die
 }
 case "$armed $*" in
