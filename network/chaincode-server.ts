@@ -2,12 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Backoff } from './backoff.ts';
 import { flags } from './flags.ts';
+import { freePort } from './free-port.ts';
 
 /** How a contract is run. */
 export interface ChaincodeProgram {
@@ -55,6 +56,7 @@ const POLL_MS = 25;
  */
 export async function startChaincodeServer(options: ChaincodeServerOptions): Promise<ChaincodeServer> {
   const stopping = new AbortController();
+  // The shim neither reports the port it was given for 0 nor takes a listening socket, so a free one is looked up first.
   const address = `127.0.0.1:${await freePort()}`;
   const program = chaincodeCommand(options, address);
   let running = launch(program, options.log);
@@ -142,17 +144,6 @@ export function accepts(port: number): Promise<boolean> {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-// The shim neither reports the port it was given for 0 nor takes a listening socket, so a free one is looked up first.
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no free port');
-  return address.port;
 }
 
 /**

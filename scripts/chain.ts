@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer, Socket, type AddressInfo } from 'node:net';
+import { Socket } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEVELOPMENT_CHAIN } from '@yaoji/api/config';
@@ -11,6 +11,7 @@ import { deployAnchor } from '@yaoji/api/chain/deploy';
 import { connectRpc } from '@yaoji/api/chain/rpc';
 import { fileSigner } from '@yaoji/api/chain/signers';
 import { Backoff } from '@yaoji/network/backoff';
+import { freePort } from '@yaoji/network/free-port';
 import { getCreateAddress } from 'ethers';
 import { startKept } from './kept.ts';
 
@@ -240,13 +241,4 @@ export async function ask(rpc: string, method: string, ...params: unknown[]): Pr
   const { result, error } = (await response.json()) as { result?: unknown; error?: { message: string } };
   if (error) throw new Error(`${method}: ${error.message}`);
   return result;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
